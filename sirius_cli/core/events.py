@@ -1,0 +1,129 @@
+"""The events of a generation: everything that front ends, traces and metrics know about a run.
+
+``row`` is the request's place in its batch; ``at`` is seconds since the generation began (monotonic clock).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Origin = Literal["prefill", "dense", "draft", "correction", "bonus"]
+FinishReason = Literal["stop", "length", "context", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The model is in memory."""
+
+    kind: ClassVar[str] = "loaded"
+    model: str
+    device: str
+    dtype: str
+    parameters: int
+    seconds: float
+    ops: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """The prompt is in the KV cache; ``reused_tokens`` of it already were."""
+
+    kind: ClassVar[str] = "prefilled"
+    row: int
+    at: float
+    prompt_tokens: int
+    reused_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """The draft wrote ``token_ids`` in ``len(token_ids)`` sparse steps.
+
+    ``probabilities`` are the draft's own for each token. ``density`` is the fraction of all parameters that a step
+    uses, ``read`` the bytes of weights that a step reads over those of a dense step.
+    """
+
+    kind: ClassVar[str] = "drafted"
+    row: int
+    at: float
+    window: int
+    token_ids: tuple[int, ...]
+    texts: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    density: float
+    read: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One dense pass over a window: ``accepted`` of ``drafted`` tokens are kept.
+
+    ``short`` marks a window that a stop, the length limit or the context made smaller than the profile's.
+    """
+
+    kind: ClassVar[str] = "checked"
+    row: int
+    at: float
+    window: int
+    drafted: int
+    accepted: int
+    short: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedToken:
+    """One final token.
+
+    ``text`` is what committing it released: empty while a split character or a possible stop string is held back.
+    ``p`` is the dense model's probability of the token (temperature 1; the draft's own without a check). For a
+    correction, ``draft_*`` tell what the draft had wanted, and ``p_draft`` the dense probability of that.
+    """
+
+    token_id: int
+    text: str
+    origin: Origin
+    p: float
+    draft_id: int | None = None
+    draft_text: str | None = None
+    p_draft: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Tokens became final."""
+
+    kind: ClassVar[str] = "committed"
+    row: int
+    at: float
+    window: int
+    tokens: tuple[CommittedToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer is complete. ``tail`` is text that was held back until now."""
+
+    kind: ClassVar[str] = "finished"
+    row: int
+    at: float
+    reason: FinishReason
+    tail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The engine could not go on."""
+
+    kind: ClassVar[str] = "failed"
+    row: int
+    at: float
+    error: str
+    hint: str
+
+
+StepEvent = Loaded | Prefilled | Drafted | Checked | Committed | Finished | Failed
+EVENT_TYPES: dict[str, type[StepEvent]] = {
+    cls.kind: cls for cls in (Loaded, Prefilled, Drafted, Checked, Committed, Finished, Failed)
+}

@@ -1,0 +1,46 @@
+"""A profile says how tokens are drafted and checked. It is data: frozen, validated, without behaviour."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Method = Literal["dense", "coarse", "fine"]
+AcceptRule = Literal["exact", "likelihood"]
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DraftSpec(_Part):
+    """The cheap steps: which neurons of each MLP a draft step uses."""
+
+    method: Method = Field(default="coarse", description="dense, coarse (one set a prompt) or fine (one set a token)")
+    keep: float = Field(default=0.5, gt=0.0, le=1.0, description="fraction of the neurons kept")
+
+
+class CorrectionSpec(_Part):
+    """The dense check: how often, and what it accepts."""
+
+    enabled: bool = Field(default=True, description="false lets the draft answer alone")
+    window: int = Field(default=16, ge=1, le=256, description="tokens per check, the checked token included")
+    accept: AcceptRule = Field(default="likelihood", description="exact is lossless; likelihood is the paper's rule")
+    threshold: float = Field(default=0.1, ge=0.0, le=1.0, description="lowest acceptable dense probability")
+    temperature: float = Field(default=0.6, gt=0.0, description="temperature of that probability")
+
+
+class Profile(_Part):
+    """One resolved way to run a model."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str = "custom"
+    description: str = ""
+    source: str = Field(default="", description="where the numbers come from")
+    draft: DraftSpec = Field(default_factory=DraftSpec)
+    correction: CorrectionSpec = Field(default_factory=CorrectionSpec)
+
+    @property
+    def corrects(self) -> bool:
+        """Whether a dense check follows the draft. A dense draft needs none."""
+        return self.draft.method != "dense" and self.correction.enabled
