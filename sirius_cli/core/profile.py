@@ -1,16 +1,16 @@
 """A profile says how tokens are drafted and checked. It is data: frozen, validated, without behaviour."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Method = Literal["dense", "coarse", "fine"]
 AcceptRule = Literal["exact", "likelihood"]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class DraftSpec(_Part):

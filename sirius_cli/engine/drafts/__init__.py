@@ -1,0 +1,29 @@
+"""Draft policies: which part of the weights a cheap step uses."""
+
+from sirius_cli.core.profile import DraftSpec
+from sirius_cli.engine.backend import Ops
+from sirius_cli.engine.drafts.coarse import CoarseDraft
+from sirius_cli.engine.drafts.fine import FineDraft
+from sirius_cli.engine.drafts.policy import DraftPolicy
+from sirius_cli.engine.drafts.statistic import NeuronStatistic
+from sirius_cli.engine.models.counts import ParameterCounts
+
+
+def make_policy(
+    spec: DraftSpec,
+    statistic: NeuronStatistic | None,
+    neurons: int,
+    rows: int,
+    counts: ParameterCounts,
+    ops: Ops,
+    *,
+    masked: bool = False,
+) -> DraftPolicy | None:
+    """The policy of ``spec`` for texts whose ``statistic`` is known; None for dense, which drafts nothing."""
+    if spec.method == "dense":
+        return None
+    if spec.method == "fine":
+        return FineDraft(spec.keep, neurons, counts, rows=rows, masked=masked)
+    if statistic is None:
+        raise ValueError("a coarse draft needs the statistic of its text")
+    return CoarseDraft(statistic, spec.keep, counts, ops, masked=masked)

@@ -1,0 +1,34 @@
+"""Checks that launchers make before they touch memory: each refusal names the argument and the numbers."""
+
+from typing import Literal
+
+import torch
+
+Impl = Literal["torch", "numba"]
+Activation = Literal["silu", "gelu_tanh", "gelu", "relu"]
+
+
+class ContractError(ValueError):
+    """An argument that an op cannot take."""
+
+
+def expect_shape(name: str, tensor: torch.Tensor, *shape: int | None) -> None:
+    """Refuse ``tensor`` unless it has ``shape``; ``None`` stands for any size."""
+    fits = tensor.dim() == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, tensor.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ContractError(f"{name} has shape {tuple(tensor.shape)}, expected ({wanted})")
+
+
+def expect_dtype(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
+    """Refuse ``tensor`` unless it has ``dtype``."""
+    if tensor.dtype is not dtype:
+        raise ContractError(f"{name} is {tensor.dtype}, expected {dtype}")
+
+
+def expect_contiguous(name: str, tensor: torch.Tensor) -> None:
+    """Refuse ``tensor`` unless its rows lie one after another in memory."""
+    if not tensor.is_contiguous():
+        raise ContractError(f"{name} has strides {tensor.stride()} for shape {tuple(tensor.shape)}, expected contiguous")

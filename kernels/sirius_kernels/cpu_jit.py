@@ -1,0 +1,49 @@
+"""Load the compiled CPU kernels: numba turns them into machine code once and keeps it on disk."""
+
+import hashlib
+import importlib
+import os
+from pathlib import Path
+
+# Turns of waiting, about a microsecond, before a thread sleeps until its next share of work. libgomp itself
+# waits actively for milliseconds: beside other programs on the same cores a join then cost 12 ms, with this 3 us.
+_SPIN = "500"
+_MODULES = ("linear.cpu", "mlp.cpu", "select.cpu", "attention.cpu")
+
+
+def unavailable_reason() -> str:
+    """Why the compiled kernels cannot run here; empty if they can."""
+    try:
+        import numba  # noqa: F401  (imports numpy and LLVM; fails on an unsupported pair of versions)
+    except ImportError as error:
+        return f"numba cannot be imported: {error}"
+    return ""
+
+
+def load(cache_dir: Path) -> None:
+    """Import every CPU kernel. The first time compiles them for about half a minute, later times take milliseconds.
+
+    The cache is keyed by the kernels' sources as well: numba looks at one file only, and kernels share code.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)
+    import numba
+
+    if not numba.config.CACHE_DIR:
+        numba.config.CACHE_DIR = str(cache_dir / _sources_digest())
+    for module in _MODULES:
+        importlib.import_module(f"sirius_kernels.{module}")
+
+
+def set_threads(threads: int) -> None:
+    """Use ``threads`` threads from now on, at most as many as numba was started with."""
+    import numba
+
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+
+
+def _sources_digest() -> str:
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([*root.glob("cpu_*.py"), *root.glob("*/cpu.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,181 @@
+"""Products with whole weight rows, picked by number: the core of ``linear`` and of the first half of the MLP.
+
+A *unit* is what a caller counts: one output of a linear layer, one neuron of an MLP. It owns one weight row, or two
+(gate and up) that lie side by side. Rows of units that nobody picked are never read.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+from numba import njit, prange
+
+from sirius_kernels.cpu_math import gelu_tanh, silu
+from sirius_kernels.cpu_tile import LANES, make_tile
+
+# What happens to a unit's products before they are written.
+PLAIN: Final = 0
+ACTIVATE: Final = 1  # act(y); with two rows act(y0) * y1
+SCALE: Final = 2  # gate * y, the gate given
+ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2, "relu": 3}
+
+_BLOCK_BYTES: Final = 1 << 18  # weights of a block stay in the L2 cache while every group of 16 rows passes over them
+_tile_4x2 = make_tile(4, 2, prefetch="a")
+_tile_1x2 = make_tile(1, 2, prefetch="a")
+_tile_8x1 = make_tile(8, 1, prefetch="a")
+_tile_1x1 = make_tile(1, 1, prefetch="a")
+_F = np.float32
+_DENSE = np.empty(0, np.int32)
+_SQRT_HALF, _HALF, _ONE = _F(math.sqrt(0.5)), _F(0.5), _F(1.0)
+
+
+@njit(inline="always")
+def _unit(active, i):  # type: ignore[no-untyped-def]
+    return np.int64(active[i]) if active.shape[0] > 0 else i
+
+
+@njit(fastmath=True)
+def _activate(values, count, lanes, kind):  # type: ignore[no-untyped-def]
+    """Apply an activation in place to ``values[:count, :lanes]``."""
+    for i in range(count):
+        row = values[i]
+        if kind == 0:
+            for lane in range(lanes):
+                row[lane] = silu(row[lane])
+        elif kind == 1:
+            for lane in range(lanes):
+                row[lane] = gelu_tanh(row[lane])
+        elif kind == 2:
+            for lane in range(lanes):
+                row[lane] = _HALF * row[lane] * (_ONE + _F(math.erf(row[lane] * _SQRT_HALF)))
+        else:
+            for lane in range(lanes):
+                row[lane] = max(row[lane], _F(0.0))
+
+
+@njit(fastmath=True)
+def _dot(weight, at, x, depth):  # type: ignore[no-untyped-def]
+    row = weight[at : at + depth]
+    total = _F(0.0)
+    for k in range(depth):
+        total += row[k] * x[k]
+    return total
+
+
+@njit(parallel=True, cache=True, fastmath=True)
+def rows_by_vector(weight, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
+    """One token. Unit u owns ``rows`` rows of ``len(x)`` weights from ``u * stride + first``. Writes ``out[units]``.
+
+    ``weight`` is flat; ``bias`` (by row) and ``active`` may be empty; ``gate[F]`` is read in mode ``SCALE`` alone.
+    """
+    units, depth = out.shape[0], x.shape[0]
+    for part in prange(threads):
+        low, high = part * units // threads, (part + 1) * units // threads
+        first_row = np.empty((1, high - low), np.float32)
+        second_row = np.empty((1, high - low), np.float32)
+        for i in range(low, high):
+            unit = _unit(active, i)
+            at = unit * stride + first
+            first_row[0, i - low] = _dot(weight, at, x, depth) + (bias[at // depth] if bias.shape[0] else _F(0.0))
+            if rows == 2:
+                at += depth
+                second_row[0, i - low] = _dot(weight, at, x, depth) + (bias[at // depth] if bias.shape[0] else _F(0.0))
+        if mode == ACTIVATE:
+            _activate(first_row, 1, high - low, kind)
+        for i in range(low, high):
+            y = first_row[0, i - low]
+            if rows == 2:
+                y *= second_row[0, i - low]
+            if mode == SCALE:
+                y *= gate[_unit(active, i)]
+            out[i] = y
+
+
+@njit(parallel=True, cache=True)
+def _pack(x, lanes, threads):  # type: ignore[no-untyped-def]
+    """``x[N, K]`` -> ``[groups, K, lanes]``: tokens side by side, so that a tile loads them as vectors."""
+    tokens, depth = x.shape
+    groups = (tokens + lanes - 1) // lanes
+    packed = np.empty((groups, depth, lanes), np.float32)
+    for part in prange(threads):
+        low, high = part * depth // threads, (part + 1) * depth // threads
+        for group in range(groups):
+            for lane in range(lanes):
+                token = group * lanes + lane
+                for k in range(low, high):
+                    packed[group, k, lane] = x[token, k] if token < tokens else _F(0.0)
+    return packed
+
+
+@njit
+def _multiply_block(weight, offsets, count, packed, group, depth, lanes, values):  # type: ignore[no-untyped-def]
+    """``values[:count, :lanes]`` = the rows at ``offsets`` times one group of tokens."""
+    flat, at = packed.reshape(-1), group * depth * lanes
+    target = values.reshape(-1)
+    done = 0
+    if lanes == 2 * LANES:
+        while done + 4 <= count:
+            _tile_4x2(weight, offsets, done, flat, _DENSE, at, lanes, target, done * lanes, lanes, depth, False, 4 * depth)
+            done += 4
+        while done < count:
+            _tile_1x2(weight, offsets, done, flat, _DENSE, at, lanes, target, done * lanes, lanes, depth, False, depth)
+            done += 1
+    else:
+        while done + 8 <= count:
+            _tile_8x1(weight, offsets, done, flat, _DENSE, at, lanes, target, done * lanes, lanes, depth, False, 8 * depth)
+            done += 8
+        while done < count:
+            _tile_1x1(weight, offsets, done, flat, _DENSE, at, lanes, target, done * lanes, lanes, depth, False, depth)
+            done += 1
+
+
+@njit(fastmath=True)
+def _finish_block(values, units, rows, mode, kind, gate, active, base, token, lanes, out):  # type: ignore[no-untyped-def]
+    """Activate, multiply the two rows of a unit, and write ``out[token:token+lanes, base:base+units]``."""
+    tokens = min(lanes, out.shape[0] - token)
+    if rows == 2:
+        # The gates stand in the first half of the block, the ups in the second.
+        if mode == ACTIVATE:
+            _activate(values, units, lanes, kind)
+        for i in range(units):
+            for lane in range(lanes):
+                values[i, lane] *= values[units + i, lane]
+    elif mode == ACTIVATE:
+        _activate(values, units, lanes, kind)
+    for lane in range(tokens):
+        for i in range(units):
+            out[token + lane, base + i] = values[i, lane]
+    if mode == SCALE:
+        for lane in range(tokens):
+            for i in range(units):
+                out[token + lane, base + i] *= gate[token + lane, _unit(active, base + i)]
+
+
+@njit(parallel=True, cache=True)
+def _rows_by_packed(weight, stride, first, rows, packed, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
+    groups, depth, lanes = packed.shape
+    units = out.shape[1]
+    block = max(8, min(64, _BLOCK_BYTES // (4 * depth * rows) // 8 * 8))
+    for part in prange(threads):
+        low, high = part * units // threads, (part + 1) * units // threads
+        offsets = np.empty(block * rows, np.int64)
+        values = np.empty((block * rows, lanes), np.float32)
+        for base in range(low, high, block):
+            count = min(block, high - base)
+            for i in range(count):
+                for row in range(rows):
+                    offsets[row * count + i] = _unit(active, base + i) * stride + first + row * depth
+            for group in range(groups):
+                _multiply_block(weight, offsets, count * rows, packed, group, depth, lanes, values)
+                if bias.shape[0]:
+                    for i in range(count * rows):
+                        for lane in range(lanes):
+                            values[i, lane] += bias[offsets[i] // depth]
+                _finish_block(values, count, rows, mode, kind, gate, active, base, group * lanes, lanes, out)
+
+
+def rows_by_tokens(weight, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
+    """As :func:`rows_by_vector` for ``x[N, K]``, ``gate[N, F]`` and ``out[N, units]``; weights are read once."""
+    lanes = LANES if x.shape[0] <= LANES else 2 * LANES
+    packed = _pack(x, lanes, threads)
+    _rows_by_packed(weight, stride, first, rows, packed, bias, active, gate, mode, kind, out, threads)

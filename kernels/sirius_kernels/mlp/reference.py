@@ -1,0 +1,64 @@
+"""The two halves of a neuron-sparse MLP in plain torch."""
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+
+from sirius_kernels.contracts import Activation
+
+
+def _gelu_tanh(x: torch.Tensor) -> torch.Tensor:
+    return functional.gelu(x, approximate="tanh")
+
+
+ACTIVATIONS: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
+    "silu": functional.silu,
+    "gelu_tanh": _gelu_tanh,
+    "gelu": functional.gelu,
+    "relu": functional.relu,
+}
+
+
+def mlp_hidden(
+    x: torch.Tensor,
+    gate_up: torch.Tensor,
+    bias: torch.Tensor | None,
+    activation: Activation,
+    active: torch.Tensor | None,
+) -> torch.Tensor:
+    """See :func:`sirius_kernels.mlp.op.mlp_hidden`."""
+    if active is not None:
+        gate_up = gate_up[active]
+        bias = None if bias is None else bias[active]
+    neurons, projections, width = gate_up.shape
+    flat_bias = None if bias is None else bias.reshape(-1)
+    y = functional.linear(x, gate_up.view(neurons * projections, width), flat_bias)
+    y = y.view(x.shape[0], neurons, projections)
+    hidden = ACTIVATIONS[activation](y[..., 0])
+    return hidden * y[..., 1] if projections == 2 else hidden
+
+
+def mlp_gate(
+    x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, activation: Activation
+) -> torch.Tensor:
+    """See :func:`sirius_kernels.mlp.op.mlp_gate`."""
+    return ACTIVATIONS[activation](functional.linear(x, gate_up[:, 0], None if bias is None else bias[:, 0]))
+
+
+def mlp_up(
+    x: torch.Tensor, gate: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor
+) -> torch.Tensor:
+    """See :func:`sirius_kernels.mlp.op.mlp_up`."""
+    chosen = gate[:, active]
+    if gate_up.shape[1] == 1:
+        return chosen
+    return chosen * functional.linear(x, gate_up[active, 1], None if bias is None else bias[active, 1])
+
+
+def mlp_down(
+    hidden: torch.Tensor, down_t: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor | None
+) -> torch.Tensor:
+    """See :func:`sirius_kernels.mlp.op.mlp_down`."""
+    rows = down_t if active is None else down_t[active]
+    return hidden @ rows if bias is None else torch.addmm(bias, hidden, rows)

@@ -1,0 +1,119 @@
+"""``sirius chat``: one answer, or a conversation on a terminal."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sirius_cli.cli import diagnostics, interrupts, options, progress, terminal
+from sirius_cli.errors import UsageError
+from sirius_cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from sirius_cli.cli.turn import Look
+    from sirius_cli.core.profile import Profile
+    from sirius_cli.services.session import AnswerSpec, ModelChoice, Session
+
+
+def chat(
+    context: typer.Context,
+    prompt: Annotated[str | None, typer.Argument(help="What to answer; piped input is put after it.")] = None,
+    model: options.Model = options.DEFAULT_MODEL,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
+    offline: options.Offline = False,
+    system: options.System = None,
+    max_new_tokens: options.MaxNewTokens = 512,
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
+    top_k: options.TopK = 0,
+    seed: options.Seed = 0,
+    stop: options.Stop = None,
+    raw: options.Raw = False,
+    profile: options.ProfileName = None,
+    method: options.Method = None,
+    keep: options.Keep = None,
+    window: options.Window = None,
+    accept: options.Accept = None,
+    threshold: options.Threshold = None,
+    accept_temperature: options.AcceptTemperature = None,
+    no_correction: options.NoCorrection = False,
+    plain: options.Plain = False,
+    as_json: options.Json = False,
+    jsonl: options.JsonLines = False,
+    trace: options.Trace = None,
+    no_color: options.NoColor = False,
+    kernel_size: options.KernelSize = None,
+    thr: options.Thr = None,
+    spr: options.Spr = None,
+    griffin: options.Griffin = False,
+    cats: options.Cats = False,
+) -> int:
+    """Answer PROMPT and exit. Without one, on a terminal, talk: /help lists the commands.
+
+    Tokens that the dense model corrected are marked. The answer goes to standard output, its figures to standard
+    error.
+    """
+    # Nothing heavy is imported before a command runs: --help has to be quick.
+    from sirius_cli.cli import repl, turn
+    from sirius_cli.config.resolve import resolve_profile
+    from sirius_cli.core.request import SamplingSpec
+    from sirius_cli.services.session import AnswerSpec, ModelChoice
+
+    look = turn.Look(plain, as_json, jsonl, trace, colour=not no_color)
+    spec = AnswerSpec(max_new_tokens, SamplingSpec(temperature, top_p, top_k, seed), tuple(stop or ()), raw, system)
+    choice = ModelChoice(model, device, dtype, threads, offline)
+    overrides = options.overrides(context)
+    resolved = resolve_profile(profile, overrides, os.environ)
+    question = None if _talks(prompt, look) else read_prompt(prompt, raw=raw)
+    session = open_session(choice, resolved.profile, spec, look)
+    with turn.recorders(look, session, resolved.origins) as sinks:
+        if question is None:
+            return repl.Repl(session, look, sinks, profile, overrides).run()
+        answer = turn.play(session, question, look, sinks)
+    return ExitCode.INTERRUPTED if answer.finish_reason == "cancelled" else ExitCode.OK
+
+
+def read_prompt(prompt: str | None, *, raw: bool) -> str:
+    """Join the argument and what is piped in.
+
+    Raises:
+        UsageError: if there is nothing to answer, or it is not UTF-8.
+    """
+    from sirius_cli.services.session import check_prompt
+
+    if prompt is None and terminal.is_terminal(sys.stdin):
+        diagnostics.note("type the prompt, then Ctrl-D on a line of its own")
+    piped = "" if prompt is not None and terminal.is_terminal(sys.stdin) else _read_stdin()
+    # A raw prompt is continued from its very end, so there even the last newline counts.
+    parts = [prompt or "", piped if raw else piped.rstrip("\n")]
+    text = "\n\n".join(part for part in parts if part)
+    check_prompt(text)
+    return text
+
+
+def open_session(choice: "ModelChoice", profile: "Profile", spec: "AnswerSpec", look: "Look") -> "Session":
+    """Fetch and load the model, showing how far that is."""
+    from sirius_cli.services import session
+
+    with interrupts.at_once():
+        with progress.progress_display(plain=look.quiet) as report:
+            found = session.find_model(choice, report)
+        with diagnostics.status(f"loading {found.name}", plain=look.quiet):
+            return session.Session(session.load_engine(found, choice, profile), spec)
+
+
+def _talks(prompt: str | None, look: "Look") -> bool:
+    on_terminal = terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stdout)
+    return prompt is None and on_terminal and not look.for_machines
+
+
+def _read_stdin() -> str:
+    if sys.stdin is None:
+        return ""
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise UsageError("standard input is not UTF-8 text", f"look at byte {error.start + 1}") from error

@@ -1,0 +1,125 @@
+"""Options that several commands share, each declared once. ``--some-name`` reads the variable ``SIRIUS_SOME_NAME``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sirius_cli.errors import UsageError
+
+DEFAULT_MODEL = "builtin:smollm2"
+
+
+def _option(name: str, *more: str, **settings: Any) -> Any:
+    return typer.Option(name, *more, envvar=variable(name), **settings)
+
+
+def _hidden(name: str) -> Any:
+    return typer.Option(name, hidden=True)
+
+
+def variable(flag: str) -> str:
+    """The environment variable of ``flag``."""
+    return "SIRIUS_" + flag.lstrip("-").replace("-", "_").upper()
+
+
+Model = Annotated[
+    str,
+    _option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A folder, a .gguf file, owner/name[@revision], owner/name:file.gguf or builtin:smollm2.",
+    ),
+]
+Device = Annotated[str, _option("--device", metavar="auto|cpu|cuda[:N]", help="Where to run.")]
+Dtype = Annotated[str, _option("--dtype", metavar="auto|float32|bfloat16|float16", help="Number format.")]
+Threads = Annotated[int | None, _option("--threads", help="CPU threads to use.")]
+Offline = Annotated[bool, _option("--offline", help="Never touch the network.")]
+
+System = Annotated[str | None, _option("--system", "-s", help="System prompt.")]
+MaxNewTokens = Annotated[int, _option("--max-new-tokens", "-n", help="Longest answer, in tokens.")]
+Temperature = Annotated[float, _option("--temperature", "-t", help="0 takes the likeliest token.")]
+TopP = Annotated[float, _option("--top-p", help="Sample from this much probability.")]
+TopK = Annotated[int, _option("--top-k", help="Sample from this many tokens; 0 is off.")]
+Seed = Annotated[int, _option("--seed", help="Seed of the sampling.")]
+Stop = Annotated[
+    list[str] | None,
+    _option(
+        "--stop",
+        help="End the answer before this text; may be given several times (in the variable: apart by blanks).",
+    ),
+]
+Raw = Annotated[bool, _option("--raw", help="Send the prompt without a chat template.")]
+
+ProfileName = Annotated[str | None, _option("--profile", metavar="NAME|FILE", help="How to draft and check.")]
+Method = Annotated[str | None, _option("--method", metavar="dense|coarse|fine", help="Which weights a draft uses.")]
+Keep = Annotated[float | None, _option("--keep", help="Fraction of neurons kept.")]
+Window = Annotated[int | None, _option("--window", help="Tokens per check.")]
+Accept = Annotated[str | None, _option("--accept", metavar="exact|likelihood", help="Rule of the check.")]
+Threshold = Annotated[float | None, _option("--threshold", help="Lowest acceptable dense probability.")]
+AcceptTemperature = Annotated[float | None, _option("--accept-temperature", help="Temperature of that probability.")]
+NoCorrection = Annotated[bool, _option("--no-correction", help="Let the draft answer alone.")]
+
+# The paper's spellings.
+KernelSize = Annotated[int | None, _hidden("--kernel-size")]
+Thr = Annotated[float | None, _hidden("--thr")]
+Spr = Annotated[float | None, _hidden("--spr")]
+Griffin = Annotated[bool, _hidden("--griffin")]
+Cats = Annotated[bool, _hidden("--cats")]
+
+Plain = Annotated[bool, _option("--plain", help="No marks, no progress display.")]
+Json = Annotated[bool, _option("--json", help="Write one JSON document.")]
+JsonLines = Annotated[bool, _option("--jsonl", help="Write every event as a JSON line.")]
+Trace = Annotated[Path | None, _option("--trace", metavar="FILE", help="Record every event in a file.")]
+NoColor = Annotated[bool, _option("--no-color", help="No colours; marks stay underlined.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Override:
+    flag: str
+    key: str
+    convert: Callable[[Any], object] = lambda value: value
+
+    @property
+    def parameter(self) -> str:
+        return self.flag.lstrip("-").replace("-", "_")
+
+    def given(self, context: typer.Context) -> bool:
+        source = context.get_parameter_source(self.parameter)
+        return source is not None and source.name == "COMMANDLINE"
+
+
+_OVERRIDES = (
+    _Override("--method", "draft.method"),
+    _Override("--griffin", "draft.method", lambda _: "coarse"),
+    _Override("--cats", "draft.method", lambda _: "fine"),
+    _Override("--keep", "draft.keep"),
+    _Override("--spr", "draft.keep", lambda sparsity: round(1.0 - sparsity, 12)),
+    _Override("--window", "correction.window"),
+    _Override("--kernel-size", "correction.window"),
+    _Override("--accept", "correction.accept"),
+    _Override("--threshold", "correction.threshold"),
+    _Override("--thr", "correction.threshold"),
+    _Override("--accept-temperature", "correction.temperature"),
+    _Override("--no-correction", "correction.enabled", lambda value: not value),
+)
+
+
+def overrides(context: typer.Context) -> dict[str, tuple[object, str]]:
+    """The profile's fields that flags set: dotted key -> (value, origin). Variables are ``resolve_profile``'s.
+
+    Raises:
+        UsageError: if two flags set the same field.
+    """
+    found: dict[str, tuple[object, str]] = {}
+    for override in _OVERRIDES:
+        if not override.given(context):
+            continue
+        if override.key in found:
+            first = found[override.key][1].removeprefix("flag ")
+            raise UsageError(f"{first} and {override.flag} set the same value", "give one of them")
+        found[override.key] = (override.convert(context.params[override.parameter]), f"flag {override.flag}")
+    return found

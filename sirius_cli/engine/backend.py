@@ -1,0 +1,108 @@
+"""Choose how the ops run, and say why."""
+
+from dataclasses import dataclass
+
+import torch
+from sirius_kernels import cpu_jit
+from sirius_kernels.attention.op import attention
+from sirius_kernels.contracts import Activation, Impl
+from sirius_kernels.linear.op import linear
+from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
+from sirius_kernels.select.op import select_rows
+
+OP_NAMES = ("linear", "mlp", "select_rows", "attention")
+
+
+@dataclass(frozen=True, slots=True)
+class Ops:
+    """The ops of a decoder, bound to one implementation; ``reason`` says why it was chosen."""
+
+    impl: Impl
+    reason: str
+
+    def linear(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """See :func:`sirius_kernels.linear.op.linear`."""
+        return linear(x, weight, bias, impl=self.impl)
+
+    def mlp_hidden(
+        self,
+        x: torch.Tensor,
+        gate_up: torch.Tensor,
+        bias: torch.Tensor | None,
+        *,
+        activation: Activation,
+        active: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """See :func:`sirius_kernels.mlp.op.mlp_hidden`."""
+        return mlp_hidden(x, gate_up, bias, activation=activation, active=active, impl=self.impl)
+
+    def mlp_gate(
+        self, x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, *, activation: Activation
+    ) -> torch.Tensor:
+        """See :func:`sirius_kernels.mlp.op.mlp_gate`."""
+        return mlp_gate(x, gate_up, bias, activation=activation, impl=self.impl)
+
+    def mlp_up(
+        self,
+        x: torch.Tensor,
+        gate: torch.Tensor,
+        gate_up: torch.Tensor,
+        bias: torch.Tensor | None,
+        *,
+        active: torch.Tensor,
+    ) -> torch.Tensor:
+        """See :func:`sirius_kernels.mlp.op.mlp_up`."""
+        return mlp_up(x, gate, gate_up, bias, active=active, impl=self.impl)
+
+    def mlp_down(
+        self,
+        hidden: torch.Tensor,
+        down_t: torch.Tensor,
+        bias: torch.Tensor | None,
+        *,
+        active: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """See :func:`sirius_kernels.mlp.op.mlp_down`."""
+        return mlp_down(hidden, down_t, bias, active=active, impl=self.impl)
+
+    def select_rows(self, scores: torch.Tensor, count: int) -> torch.Tensor:
+        """See :func:`sirius_kernels.select.op.select_rows`."""
+        return select_rows(scores, count, impl=self.impl)
+
+    def attention(
+        self,
+        q: torch.Tensor,
+        k_cache: torch.Tensor,
+        v_cache: torch.Tensor,
+        rows: torch.Tensor | None,
+        start: torch.Tensor,
+        *,
+        scale: float,
+        window: int | None = None,
+        softcap: float | None = None,
+    ) -> torch.Tensor:
+        """See :func:`sirius_kernels.attention.op.attention`."""
+        return attention(
+            q, k_cache, v_cache, rows, start, scale=scale, window=window, softcap=softcap, impl=self.impl
+        )
+
+
+def torch_ops(reason: str = "asked for") -> Ops:
+    """The reference ops in plain torch."""
+    return Ops("torch", reason)
+
+
+def choose_ops(device: str, dtype: torch.dtype) -> Ops:
+    """The fastest ops that can run ``dtype`` on ``device`` ("cpu", "cuda", …)."""
+    if device != "cpu":
+        return torch_ops(f"the compiled CPU kernels do not run on {device}")
+    if dtype is not torch.float32:
+        return torch_ops(f"the compiled CPU kernels take float32, not {str(dtype).removeprefix('torch.')}")
+    problem = cpu_jit.unavailable_reason()
+    return torch_ops(problem) if problem else Ops("numba", "compiled for this processor")
+
+
+def describe(device: str, dtype: torch.dtype = torch.float32) -> dict[str, str]:
+    """Name and reason of the implementation of each op, for people."""
+    ops = choose_ops(device, dtype)
+    return dict.fromkeys(OP_NAMES, f"{ops.impl} ({ops.reason})")

@@ -1,0 +1,168 @@
+"""Draft a window, check it, accept, rewind, commit: the heart of Sirius.
+
+A dense run is the same loop with nothing drafted, so both are timed and counted by one program.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import torch
+
+from sirius_cli.core.events import Checked, Committed, CommittedToken, Drafted, Origin, StepEvent
+from sirius_cli.core.profile import CorrectionSpec
+from sirius_cli.engine.acceptance import Verdict, judge
+from sirius_cli.engine.drafts.policy import DraftPolicy
+from sirius_cli.engine.drafts.statistic import NeuronStatistic
+from sirius_cli.engine.forward import run_rows
+from sirius_cli.engine.kv_cache import KVCache
+from sirius_cli.engine.models.decoder import Decoder, dense_mlp
+from sirius_cli.engine.row import Row
+from sirius_cli.engine.sampling import token_probabilities
+from sirius_cli.engine.tokens import Tokens
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a row's sparse steps wrote. ``distributions`` is filled when sampling alone."""
+
+    limit: int
+    ids: list[int] = field(default_factory=list)
+    probabilities: list[float] = field(default_factory=list)
+    distributions: list[torch.Tensor] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        return not self.ended and len(self.ids) < self.limit
+
+
+@dataclass(slots=True)
+class CorrectionLoop:
+    """Decodes prefilled ``rows`` to their ends. ``policy`` None is dense decoding; ``statistic`` learns from checks."""
+
+    model: Decoder
+    tokens: Tokens
+    cache: KVCache
+    rows: Sequence[Row]
+    spec: CorrectionSpec
+    policy: DraftPolicy | None
+    statistic: NeuronStatistic | None
+    began: float
+
+    def run(self) -> Iterator[StepEvent]:
+        """Events until every row has finished."""
+        while live := [row for row in self.rows if row.live]:
+            for row in live:
+                row.window += 1
+            drafts_alone = self.policy is not None and not self.spec.enabled
+            yield from self._draft_alone(live) if drafts_alone else self._window(live)
+            for row in live:
+                if not row.live:
+                    yield row.finished(self._now())
+
+    def _window(self, live: list[Row]) -> Iterator[StepEvent]:
+        drafts, seconds = self._draft(live)
+        yield from [self._drafted(row, draft, seconds) for row, draft in zip(live, drafts, strict=True) if draft.ids]
+        logits, seconds = self._check(live, drafts)
+        yield from self._settle(live, drafts, logits, seconds)
+
+    def _settle(
+        self, live: list[Row], drafts: list[Draft], logits: list[torch.Tensor], seconds: float
+    ) -> list[StepEvent]:
+        """Judge, commit and rewind every row. All is settled before the first event leaves."""
+        events: list[StepEvent] = []
+        advances = []
+        for row, draft, dense in zip(live, drafts, logits, strict=True):
+            verdict = judge(self.spec, row.chooser, dense, draft.ids, draft.distributions)
+            committed = row.commit(self._final(draft, verdict, dense), self._now())
+            self.cache.advance(row.index, len(committed.tokens))
+            advances.append(len(committed.tokens))
+            short = self.policy is not None and len(draft.ids) + 1 < self.spec.window
+            events.append(
+                Checked(row.index, self._now(), row.window, len(draft.ids), verdict.accepted, short, seconds)
+            )
+            events.append(committed)
+        if self.statistic is not None:
+            self.statistic.fold([row.index for row in live], advances)
+        return events
+
+    def _draft_alone(self, live: list[Row]) -> Iterator[StepEvent]:
+        """One sparse step whose token is final: a draft without correction."""
+        drafts, seconds = self._draft(live, limit=1)
+        for row, draft in zip(live, drafts, strict=True):
+            token = CommittedToken(draft.ids[0], "", "draft", draft.probabilities[0])
+            committed = row.commit([token], self._now())
+            self.cache.advance(row.index, 1)
+            yield self._drafted(row, draft, seconds)
+            yield committed
+
+    @torch.inference_mode()
+    def _draft(self, live: list[Row], limit: int | None = None) -> tuple[list[Draft], float]:
+        """Sparse steps for every row, together while they last. Gives the drafts and the seconds that all took."""
+        start = perf_counter()
+        drafts = [Draft(self._draft_limit(row) if limit is None else limit) for row in live]
+        while working := [(row, draft) for row, draft in zip(live, drafts, strict=True) if draft.goes_on]:
+            self._draft_step(working)
+        return drafts, perf_counter() - start
+
+    def _draft_limit(self, row: Row) -> int:
+        """Drafts per window: the check adds one token, and no window may overrun the request or the context."""
+        return min(self.spec.window, row.room) - 1 if self.policy is not None else 0
+
+    def _draft_step(self, working: list[tuple[Row, Draft]]) -> None:
+        assert self.policy is not None
+        rows = [row.index for row, _ in working]
+        newest = [[draft.ids[-1] if draft.ids else row.ids[-1]] for row, draft in working]
+        starts = [self.cache.lengths[row.index] + len(draft.ids) for row, draft in working]
+        self.policy.focus(rows)
+        logits = run_rows(self.model, self.cache, rows, newest, starts, self.policy)
+        chosen = [row.chooser.choose(logits[i]) for i, (row, _) in enumerate(working)]
+        probabilities = token_probabilities(logits, [token for token, _ in chosen])
+        for (row, draft), (token, distribution), probability in zip(working, chosen, probabilities, strict=True):
+            draft.ids.append(token)
+            draft.probabilities.append(probability)
+            if distribution is not None:
+                draft.distributions.append(distribution)
+            draft.ended = row.drafts_a_stop(draft.ids)
+
+    @torch.inference_mode()
+    def _check(self, live: list[Row], drafts: list[Draft]) -> tuple[list[torch.Tensor], float]:
+        """One dense pass over every row's window, which overwrites what the draft left in the cache."""
+        start = perf_counter()
+        windows = [[row.ids[-1], *draft.ids] for row, draft in zip(live, drafts, strict=True)]
+        rows = [row.index for row in live]
+        starts = [self.cache.lengths[index] for index in rows]
+        logits = run_rows(self.model, self.cache, rows, windows, starts, self.statistic or dense_mlp)
+        return list(logits.split([len(window) for window in windows])), perf_counter() - start
+
+    def _final(self, draft: Draft, verdict: Verdict, dense: torch.Tensor) -> list[CommittedToken]:
+        """The tokens that a verdict commits, with their dense probabilities."""
+        kept = draft.ids[: verdict.accepted]
+        probabilities = token_probabilities(dense[: verdict.accepted + 1], [*kept, verdict.token])
+        tokens = [CommittedToken(token, "", "draft", p) for token, p in zip(kept, probabilities, strict=False)]
+        origin = self._last_origin(draft, verdict)
+        if origin != "correction":
+            return [*tokens, CommittedToken(verdict.token, "", origin, probabilities[-1])]
+        refused = draft.ids[verdict.accepted]
+        wanted = token_probabilities(dense[verdict.accepted][None], [refused])[0]
+        text = self.tokens.decode([refused])
+        return [*tokens, CommittedToken(verdict.token, "", origin, probabilities[-1], refused, text, wanted)]
+
+    def _last_origin(self, draft: Draft, verdict: Verdict) -> Origin:
+        """A refused draft whose place is then filled with the very same token was not corrected."""
+        if self.policy is None:
+            return "dense"
+        if verdict.accepted == len(draft.ids):
+            return "bonus"
+        return "draft" if draft.ids[verdict.accepted] == verdict.token else "correction"
+
+    def _drafted(self, row: Row, draft: Draft, seconds: float) -> Drafted:
+        assert self.policy is not None
+        cost = self.policy.cost
+        texts = tuple(self.tokens.decode([token]) for token in draft.ids)
+        ids, probabilities = tuple(draft.ids), tuple(draft.probabilities)
+        return Drafted(row.index, self._now(), row.window, ids, texts, probabilities, cost.density, cost.read, seconds)
+
+    def _now(self) -> float:
+        return perf_counter() - self.began

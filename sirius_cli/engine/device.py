@@ -1,0 +1,65 @@
+"""Where a model runs: device, dtype, threads, ops."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from sirius_cli.config.locations import cache_dir
+from sirius_cli.engine.backend import Ops, choose_ops
+from sirius_cli.engine.backend import describe as describe_ops
+from sirius_cli.errors import EnvironmentProblem
+from sirius_kernels import cpu_jit
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A device that is there, with the dtype and the ops to use on it."""
+
+    device: torch.device
+    dtype: torch.dtype
+    ops: Ops
+
+    def describe(self) -> dict[str, str]:
+        """Each op's implementation and why, for people."""
+        return describe_ops(self.device.type, self.dtype)
+
+
+def place(device: str, dtype: str, threads: int | None) -> Placement:
+    """Find ``device`` ("auto", "cpu", "cuda", "cuda:1") and make its ops ready to run.
+
+    ``dtype`` "auto" is float32 on a CPU (half precision is no faster without AMX) and bfloat16 elsewhere. Raises
+    ``EnvironmentProblem`` for a device that is not there.
+    """
+    where = _device(device)
+    kind = getattr(torch, dtype) if dtype != "auto" else torch.float32 if where.type == "cpu" else torch.bfloat16
+    ops = choose_ops(where.type, kind)
+    _set_threads(ops, threads or _processors())
+    return Placement(where, kind, ops)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise EnvironmentProblem(
+            f"there is no device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices",
+            "use --device cpu, or see `sirius doctor`",
+        )
+    return device
+
+
+def _processors() -> int:
+    """Processors that this process may use; not every system can tell them from all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _set_threads(ops: Ops, threads: int) -> None:
+    """The compiled kernels bring their own threads. torch's would wait actively on the same cores, so it gets one."""
+    if ops.impl == "numba":
+        cpu_jit.load(cache_dir() / "kernels")
+        cpu_jit.set_threads(threads)
+        torch.set_num_threads(1)
+    else:
+        torch.set_num_threads(threads)

@@ -1,0 +1,40 @@
+"""Fine drafts: every token picks its own neurons by the size of their gates (CATS, Lee et al., arXiv 2404.08763)."""
+
+import torch
+
+from sirius_cli.engine.backend import Ops
+from sirius_cli.engine.drafts.policy import StepCost, kept_neurons, step_cost
+from sirius_cli.engine.models.counts import ParameterCounts
+from sirius_cli.engine.models.layout import MlpWeights
+
+
+class FineDraft:
+    """Runs the gate densely, then up and down for the neurons with the largest ``abs(act(gate))`` alone.
+
+    An MLP without a gate picks by its activations; only down rows are skipped then. Several tokens at once (a batch)
+    pick different neurons, so they run all and mask; ``masked`` does so for one token too.
+    """
+
+    def __init__(self, keep: float, neurons: int, counts: ParameterCounts, *, rows: int = 1, masked: bool = False):
+        self.masked = masked or rows > 1
+        self._count = kept_neurons(keep, neurons)
+        skippable = counts.down + (counts.up if counts.gate else 0)
+        self.cost: StepCost = step_cost(counts, skippable * (1 - self._count / neurons), masked=self.masked)
+
+    def focus(self, rows: list[int]) -> None:
+        """Every token picks for itself, whichever row it belongs to."""
+
+    def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
+        gate = ops.mlp_gate(x, weights.gate_up, weights.bias, activation=weights.activation)
+        if self.masked:
+            return self._run_masked(x, gate, weights, ops)
+        active = ops.select_rows(gate[0].abs(), self._count)
+        hidden = ops.mlp_up(x, gate, weights.gate_up, weights.bias, active=active)
+        return ops.mlp_down(hidden, weights.down_t, weights.down_bias, active=active)
+
+    def _run_masked(self, x: torch.Tensor, gate: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
+        hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
+        mask = torch.zeros_like(hidden)
+        for i in range(gate.shape[0]):
+            mask[i, ops.select_rows(gate[i].abs(), self._count).long()] = 1.0
+        return ops.mlp_down(hidden * mask, weights.down_t, weights.down_bias)

@@ -1,0 +1,41 @@
+"""What every draft policy offers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from sirius_cli.engine.backend import Ops
+from sirius_cli.engine.models.counts import ParameterCounts
+from sirius_cli.engine.models.layout import MlpWeights
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """A draft step over a dense step: ``density`` in parameters used, ``read`` in bytes of weights really read."""
+
+    density: float
+    read: float
+
+
+class DraftPolicy(Protocol):
+    """Runs the MLPs of a draft step (see :class:`sirius_cli.engine.models.decoder.MlpRunner`)."""
+
+    @property
+    def cost(self) -> StepCost: ...
+
+    def focus(self, rows: list[int]) -> None:
+        """The next pass runs these rows of the batch."""
+
+    def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor: ...
+
+
+def step_cost(counts: ParameterCounts, skipped_per_layer: float, *, masked: bool) -> StepCost:
+    """The cost of leaving out ``skipped_per_layer`` parameters. A mask computes everything and reads everything."""
+    skipped = skipped_per_layer * counts.layers
+    return StepCost(1.0 - skipped / counts.total, 1.0 if masked else 1.0 - skipped / counts.read)
+
+
+def kept_neurons(keep: float, neurons: int) -> int:
+    """``floor(keep * neurons)``, at least one; exact for decimal fractions such as 0.7 of 10."""
+    return max(1, int(keep * neurons + 1e-9))

@@ -1,0 +1,199 @@
+"""The engine: requests in, events out. It never prints."""
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from sirius_cli.core.events import Committed, CommittedToken, Loaded, Prefilled, StepEvent
+from sirius_cli.core.profile import Profile
+from sirius_cli.core.request import GenerationRequest
+from sirius_cli.engine.correction import CorrectionLoop
+from sirius_cli.engine.device import Placement, place
+from sirius_cli.engine.drafts import make_policy
+from sirius_cli.engine.drafts.statistic import NeuronStatistic
+from sirius_cli.engine.kv_cache import KVCache
+from sirius_cli.engine.models.counts import parameter_counts
+from sirius_cli.engine.models.decoder import Decoder
+from sirius_cli.engine.models.families import read_config
+from sirius_cli.engine.prefill import prefill_chunk
+from sirius_cli.engine.row import Row
+from sirius_cli.engine.sampling import token_probabilities
+from sirius_cli.engine.text import Text
+from sirius_cli.engine.tokens import Tokens
+from sirius_cli.engine.weights import load_weights
+from sirius_cli.errors import UsageError
+
+Events = Generator[StepEvent, None, None]
+
+
+class Engine:
+    """One model in memory. ``profile`` may be changed between generations.
+
+    ``masked`` runs drafts through the masked oracle instead of skipping weights: same tokens, no gain; for proofs.
+    """
+
+    def __init__(self, model: Decoder, tokens: Tokens, profile: Profile, loaded: Loaded, placement: Placement) -> None:
+        self.model = model
+        self.tokens = tokens
+        self.profile = profile
+        self.loaded = loaded
+        self.masked = False
+        self.context = model.config.max_positions
+        self.counts = parameter_counts(model.config)
+        self._placement = placement
+        self._text: Text | None = None
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        name: str,
+        profile: Profile,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int | None = None,
+    ) -> "Engine":
+        """Load the model of ``folder`` (config.json, safetensors, tokenizer).
+
+        Raises ``ModelError`` for what is broken or unsupported, ``EnvironmentProblem`` for a device that is not there
+        or too small.
+        """
+        start = perf_counter()
+        placement = place(device, dtype, threads)
+        config = read_config(folder)
+        weights = load_weights(folder, config, dtype=placement.dtype, device=placement.device)
+        model = Decoder(config, weights, placement.ops)
+        loaded = Loaded(
+            model=name,
+            device=str(placement.device),
+            dtype=str(placement.dtype).removeprefix("torch."),
+            parameters=parameter_counts(config).total,
+            seconds=perf_counter() - start,
+            ops=placement.describe(),
+        )
+        return cls(model, Tokens.load(folder), profile, loaded, placement)
+
+    def generate(self, request: GenerationRequest) -> Events:
+        """Answer one request; closing the iterator cancels it.
+
+        The KV of a prefix shared with the previous call is used again. Raises ``UsageError`` for a prompt that is
+        empty or does not fit the context.
+        """
+        row = self._row(0, request)
+        text = self._text_for(row)
+        self._text = None  # nothing half-made is left if this is abandoned during the prefill
+        reused = len(text.ids)
+        began = perf_counter()
+        yield from self._prefill([row], text.cache, text.statistic, began, reused)
+        text.ids = list(row.request.prompt_ids)
+        text.snapshot()
+        self._text = text
+        loop = self._loop([row], text.cache, text.statistic, began)
+        try:
+            yield from self._decode(loop, began)
+        finally:
+            self._remember(text, row)
+
+    def generate_batch(self, requests: Sequence[GenerationRequest]) -> Events:
+        """Answer several requests side by side; events carry the request's place as ``row``.
+
+        Drafts of a batch are computed through masks, and count as reading every weight.
+        """
+        rows = [self._row(index, request) for index, request in enumerate(requests)]
+        cache = self._cache(len(rows), max(len(row.ids) + row.room for row in rows))
+        statistic = self._statistic(len(rows))
+        began = perf_counter()
+        yield from self._prefill(rows, cache, statistic, began, 0)
+        yield from self._decode(self._loop(rows, cache, statistic, began), began)
+
+    def _prefill(
+        self, rows: list[Row], cache: KVCache, statistic: NeuronStatistic | None, began: float, reused: int
+    ) -> Events:
+        waiting = rows
+        while waiting:
+            ready = prefill_chunk(self.model, cache, waiting, statistic)
+            seconds = perf_counter() - began
+            for row in waiting:
+                if row.index in ready:
+                    prompt = len(row.request.prompt_ids)
+                    yield Prefilled(row.index, seconds, prompt, reused, seconds)
+                    yield self._first_token(row, ready[row.index], began)
+            waiting = [row for row in waiting if row.index not in ready]
+
+    def _first_token(self, row: Row, logits: torch.Tensor, began: float) -> Committed:
+        token, _ = row.chooser.choose(logits)
+        p = token_probabilities(logits[None], [token])[0]
+        return row.commit([CommittedToken(token, "", "prefill", p)], perf_counter() - began)
+
+    def _decode(self, loop: CorrectionLoop, began: float) -> Events:
+        for row in loop.rows:
+            if not row.live:
+                yield row.finished(perf_counter() - began)
+        yield from loop.run()
+
+    def _loop(
+        self, rows: list[Row], cache: KVCache, statistic: NeuronStatistic | None, began: float
+    ) -> CorrectionLoop:
+        policy = make_policy(
+            self.profile.draft,
+            statistic,
+            self.model.config.intermediate_size,
+            len(rows),
+            self.counts,
+            self.model.ops,
+            masked=self.masked,
+        )
+        return CorrectionLoop(self.model, self.tokens, cache, rows, self.profile.correction, policy, statistic, began)
+
+    def _row(self, index: int, request: GenerationRequest) -> Row:
+        length = len(request.prompt_ids)
+        if length == 0:
+            raise UsageError("the prompt has no tokens", "give a text")
+        if length >= self.context:
+            raise UsageError(
+                f"the prompt has {length} tokens, but the context of {self.loaded.model} holds {self.context}",
+                "shorten the prompt or choose a model with a longer context",
+            )
+        return Row(index, request, self.tokens, self.context, self._placement.device)
+
+    def _text_for(self, row: Row) -> Text:
+        """The previous text, cut back to what it shares with ``row``, or an empty one; with room for the answer."""
+        need = len(row.ids) + row.room
+        text = self._text
+        if text is None or (text.statistic is None and self._learns):
+            return Text(self._cache(1, need), self._statistic(1))
+        text.return_to(text.common_prefix(row.ids))
+        if text.cache.capacity < need + self._slack:
+            text.cache = text.cache.enlarged(need + self._slack)
+        return text
+
+    def _remember(self, text: Text, row: Row) -> None:
+        """After the answer, the cache holds every committed token but the newest."""
+        alone = self.profile.draft.method != "dense" and not self.profile.correction.enabled
+        if alone:  # what a draft without checks wrote is not dense: it must not carry another answer
+            text.cache.rewind(0, len(text.ids))
+        else:
+            text.ids = row.ids[: text.cache.lengths[0]]
+
+    @property
+    def _learns(self) -> bool:
+        return self.profile.draft.method == "coarse"
+
+    @property
+    def _slack(self) -> int:
+        """Slots for the padding of rows that check a shorter window than their neighbours."""
+        return self.profile.correction.window
+
+    def _cache(self, rows: int, tokens: int) -> KVCache:
+        placement = self._placement
+        config = self.model.config
+        return KVCache(config, rows, tokens + self._slack, dtype=placement.dtype, device=placement.device)
+
+    def _statistic(self, rows: int) -> NeuronStatistic | None:
+        if not self._learns:
+            return None
+        config = self.model.config
+        return NeuronStatistic(len(config.layers), rows, config.intermediate_size, self._placement.device)

@@ -1,0 +1,95 @@
+"""A static KV cache. Rows have their own lengths; dropping tokens is moving a length back."""
+
+from dataclasses import dataclass
+
+import torch
+
+from sirius_cli.engine.models.config import DecoderConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Where one pass writes its ``steps`` tokens: from slot ``first`` of row 0, or at ``index`` (rows, positions)."""
+
+    first: int
+    steps: int
+    index: tuple[torch.Tensor, torch.Tensor] | None
+
+
+class KVCache:
+    """Keys and values of ``rows`` texts: per layer ``k[layer]`` and ``v[layer]``, each ``[rows, Hkv, capacity, d]``.
+
+    ``lengths[row]`` tokens of a row are committed. Slots beyond hold leftovers or nothing: they are written before
+    they are read, because a token's own slot is the last one that it attends to.
+    """
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        rows: int,
+        capacity: int,
+        *,
+        dtype: torch.dtype,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        shape = (rows, config.kv_heads, capacity, config.head_dim)
+        self.capacity = capacity
+        self._config = config
+        self.lengths = [0] * rows
+        self.k = [torch.empty(shape, dtype=dtype, device=device) for _ in config.layers]
+        self.v = [torch.empty(shape, dtype=dtype, device=device) for _ in config.layers]
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the cache may come to use."""
+        return sum(tensor.nbytes for tensor in (*self.k, *self.v))
+
+    def slots(self, rows: torch.Tensor | None, start: torch.Tensor, steps: int) -> Slots:
+        """Find the slots of ``steps`` tokens from ``start[R]`` on, of ``rows[R]`` (None: the first ``R``).
+
+        Once a pass, for all layers. Raises ``IndexError`` where they do not fit.
+        """
+        starts: list[int] = start.tolist()
+        if max(starts) + steps > self.capacity:
+            raise IndexError(f"KV cache: {steps} tokens from position {max(starts)} exceed {self.capacity} slots")
+        if rows is None and len(starts) == 1:
+            return Slots(starts[0], steps, None)
+        if rows is None:
+            rows = torch.arange(len(starts), device=start.device)
+        positions = start[:, None] + torch.arange(steps, device=start.device)
+        return Slots(starts[0], steps, (rows[:, None], positions))
+
+    def write(self, layer: int, slots: Slots, k: torch.Tensor, v: torch.Tensor) -> None:
+        """Store ``k[R, T, Hkv, d]`` and ``v`` of one layer."""
+        if slots.index is None:
+            span = slice(slots.first, slots.first + slots.steps)
+            self.k[layer][0, :, span] = k[0].transpose(0, 1)
+            self.v[layer][0, :, span] = v[0].transpose(0, 1)
+        else:
+            self.k[layer].transpose(1, 2)[slots.index] = k
+            self.v[layer].transpose(1, 2)[slots.index] = v
+
+    def enlarged(self, capacity: int) -> "KVCache":
+        """A cache of more slots with the same committed tokens."""
+        larger = KVCache(self._config, len(self.lengths), capacity, dtype=self.k[0].dtype, device=self.k[0].device)
+        larger.lengths = list(self.lengths)
+        used = max(self.lengths)
+        for old, new in zip((*self.k, *self.v), (*larger.k, *larger.v), strict=True):
+            new[:, :, :used] = old[:, :, :used]
+        return larger
+
+    def mark(self, row: int) -> int:
+        """The committed length of ``row``, to :meth:`rewind` to."""
+        return self.lengths[row]
+
+    def advance(self, row: int, tokens: int) -> None:
+        """Commit the next ``tokens`` slots of ``row``, which a pass has written."""
+        if not 0 <= tokens <= self.capacity - self.lengths[row]:
+            raise IndexError(f"KV cache: {self.lengths[row]} + {tokens} tokens in {self.capacity} slots")
+        self.lengths[row] += tokens
+
+    def rewind(self, row: int, length: int) -> None:
+        """Drop the tokens of ``row`` beyond ``length``."""
+        if not 0 <= length <= self.lengths[row]:
+            raise IndexError(f"KV cache: cannot rewind row {row} from {self.lengths[row]} to {length} tokens")
+        self.lengths[row] = length

@@ -1,0 +1,138 @@
+"""One configurable decoder. Read :meth:`Decoder.run` first; what a family lacks is None or 1 in its config."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch.nn import functional
+
+from sirius_cli.engine.backend import Ops
+from sirius_cli.engine.kv_cache import KVCache, Slots
+from sirius_cli.engine.models.config import DecoderConfig
+from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights, MlpWeights
+from sirius_cli.engine.models.norms import normalise, normalise_across_heads_, normalise_heads_
+from sirius_cli.engine.models.rope import rotate_, rotations
+
+
+class MlpRunner(Protocol):
+    """How a pass runs its MLPs: ``x[N, D]`` -> ``[N, D]``. Draft policies are such runners."""
+
+    def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor: ...
+
+
+def dense_mlp(layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
+    """The whole MLP."""
+    hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
+    return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What the layers of one pass share. ``rotations`` follow the config's ropes."""
+
+    batch: int
+    steps: int
+    rows: torch.Tensor | None
+    start: torch.Tensor
+    cache: KVCache
+    slots: Slots
+    rotations: tuple[torch.Tensor, ...]
+    mlp: MlpRunner
+
+
+class Decoder:
+    """A model ready to run. Holds no state of a text: that is the cache's."""
+
+    def __init__(self, config: DecoderConfig, weights: DecoderWeights, ops: Ops) -> None:
+        self.config = config
+        self.weights = weights
+        self.ops = ops
+        # Gemma was trained with its multiplier rounded to the model's dtype.
+        self._embedding_multiplier = torch.tensor(config.embedding_multiplier, dtype=weights.embedding.dtype).item()
+
+    def run(
+        self,
+        tokens: torch.Tensor,
+        start: torch.Tensor,
+        cache: KVCache,
+        *,
+        rows: torch.Tensor | None = None,
+        mlp: MlpRunner = dense_mlp,
+    ) -> torch.Tensor:
+        """Run ``tokens`` (``int64[R, T]``), at positions ``start[r] + t``, over and into the cache.
+
+        Gives the final hidden states ``[R, T, D]``. ``rows`` (``int64[R]``) are the rows' places in the cache; None:
+        ``0..R-1``. Pad shorter rows on the right with any token: what padding leaves in the cache lies beyond its
+        row's end, where no token looks before overwriting it. Lengths in the cache are the caller's to move.
+        """
+        batch, steps = tokens.shape
+        positions = start[:, None] + torch.arange(steps, device=start.device)
+        turns = tuple(rotations(rope, positions) for rope in self.config.ropes)
+        step = _Pass(batch, steps, rows, start, cache, cache.slots(rows, start, steps), turns, mlp)
+        x = self._embed(tokens, positions).view(batch * steps, -1)
+        for layer, weights in enumerate(self.weights.layers):
+            x = self._layer(layer, weights, x, step)
+        if self.weights.final_norm is not None:
+            x = normalise(x, self.weights.final_norm)
+        return x.view(batch, steps, -1)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Scores of the next token: final hidden states ``[N, D]`` -> ``fp32[N, V]``."""
+        logits = self.ops.linear(hidden, self.weights.head).float()
+        if self.config.logits_divisor != 1.0:
+            logits = logits / self.config.logits_divisor
+        cap = self.config.logits_softcap
+        return logits if cap is None else torch.tanh(logits / cap) * cap
+
+    def _embed(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        x = functional.embedding(tokens, self.weights.embedding)
+        if self.config.embedding_multiplier != 1.0:
+            x = x * self._embedding_multiplier
+        if self.weights.positions is not None and self.config.learned_positions is not None:
+            # Padding may stand beyond the table's end; texts end before it.
+            known = (positions + self.config.learned_positions).clamp(max=len(self.weights.positions) - 1)
+            x = x + functional.embedding(known, self.weights.positions)
+        return x
+
+    def _layer(self, layer: int, weights: LayerWeights, x: torch.Tensor, step: _Pass) -> torch.Tensor:
+        """``x + post_norm(block(norm(x)))`` twice, for attention and for the MLP. ``x[N, D]`` is changed in place."""
+        branch = normalise(x, weights.attention_norm) if weights.attention_norm is not None else x
+        branch = self._attention(layer, weights, branch, step)
+        if weights.attention_post_norm is not None:
+            branch = normalise(branch, weights.attention_post_norm)
+        x.add_(branch, alpha=self.config.residual_multiplier)
+
+        branch = normalise(x, weights.mlp_norm) if weights.mlp_norm is not None else x
+        branch = step.mlp(layer, branch, weights.mlp, self.ops)
+        if weights.mlp_post_norm is not None:
+            branch = normalise(branch, weights.mlp_post_norm)
+        return x.add_(branch, alpha=self.config.residual_multiplier)
+
+    def _attention(self, layer: int, weights: LayerWeights, x: torch.Tensor, step: _Pass) -> torch.Tensor:
+        config, spec = self.config, self.config.layers[layer]
+        qkv = self.ops.linear(x, weights.qkv, weights.qkv_bias).view(step.batch, step.steps, -1, config.head_dim)
+        if weights.qk_norm is not None:
+            self._normalise_qk_(qkv, weights.qk_norm)
+        if spec.rope is not None:
+            rotate_(qkv[:, :, : config.heads + config.kv_heads], step.rotations[spec.rope])
+        q, k, v = qkv.split_with_sizes((config.heads, config.kv_heads, config.kv_heads), dim=2)
+        step.cache.write(layer, step.slots, k, v)
+        mixed = self.ops.attention(
+            q,
+            step.cache.k[layer],
+            step.cache.v[layer],
+            step.rows,
+            step.start,
+            scale=config.attention_scale,
+            window=spec.window,
+            softcap=config.attention_softcap,
+        )
+        return self.ops.linear(mixed.reshape(x.shape[0], -1), weights.out, weights.out_bias)
+
+    def _normalise_qk_(self, qkv: torch.Tensor, weight: torch.Tensor) -> None:
+        heads, both, eps = self.config.heads, self.config.heads + self.config.kv_heads, self.config.norm_eps
+        if self.config.qk_norm == "head":
+            normalise_heads_(qkv[:, :, :both], weight, eps)
+        else:
+            normalise_across_heads_(qkv[:, :, :heads], weight[:heads], eps)
+            normalise_across_heads_(qkv[:, :, heads:both], weight[heads:], eps)

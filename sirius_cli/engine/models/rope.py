@@ -1,0 +1,35 @@
+"""Rotary positions as complex multiplication: the pair ``(2i, 2i + 1)`` of a head is one complex number.
+
+Checkpoints pair dimension ``i`` with ``i + half``; loading interleaves them (:func:`interleave`), which leaves every
+dot product of a query with a key unchanged and makes the rotation one operation in place.
+"""
+
+import torch
+
+from sirius_cli.engine.models.config import RopeSpec
+
+
+def rotations(spec: RopeSpec, positions: torch.Tensor) -> torch.Tensor:
+    """``scaling * exp(i * position * frequency)``: ``positions[R, T]`` -> ``complex64[R, T, 1, pairs]``."""
+    frequencies = torch.tensor(spec.inverse_frequencies, dtype=torch.float32, device=positions.device)
+    angles = positions[:, :, None, None].float() * frequencies
+    return torch.polar(torch.full_like(angles, spec.scaling), angles)
+
+
+def rotate_(x: torch.Tensor, rotation: torch.Tensor) -> None:
+    """Turn the first ``2 * pairs`` dimensions of ``x[R, T, H, d]`` in place, in fp32."""
+    turned = x[..., : 2 * rotation.shape[-1]]
+    pairs = turned.view(*turned.shape[:-1], -1, 2)
+    if x.dtype is torch.float32:
+        torch.view_as_complex(pairs).mul_(rotation)
+    else:
+        pairs.copy_(torch.view_as_real(torch.view_as_complex(pairs.float()) * rotation))
+
+
+def interleave(x: torch.Tensor, head_dim: int, rotated: int) -> torch.Tensor:
+    """Reorder ``x[H * head_dim, ...]``: in each head, dimensions ``i`` and ``i + rotated / 2`` become neighbours."""
+    rest = x.shape[1:]
+    heads = x.view(-1, head_dim, *rest)
+    halves = heads[:, :rotated].reshape(len(heads), 2, rotated // 2, *rest)
+    pairs = halves.transpose(1, 2).reshape(len(heads), rotated, *rest)
+    return torch.cat((pairs, heads[:, rotated:]), dim=1).view(x.shape)

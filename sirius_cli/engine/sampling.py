@@ -1,0 +1,58 @@
+"""Logits to tokens. A request owns one seeded generator, so its answer does not depend on its neighbours."""
+
+import torch
+
+from sirius_cli.core.request import SamplingSpec
+
+
+def distribution(logits: torch.Tensor, spec: SamplingSpec) -> torch.Tensor:
+    """Probabilities ``fp32[N, V]`` from which ``spec`` samples after ``logits[N, V]``.
+
+    Temperature first, then the ``top_k`` likeliest, then the smallest set of tokens that reaches ``top_p``.
+    """
+    scaled = logits / spec.temperature
+    if 0 < spec.top_k < logits.shape[-1]:
+        least = scaled.topk(spec.top_k).values[..., -1:]
+        scaled = scaled.masked_fill(scaled < least, float("-inf"))
+    probabilities = scaled.softmax(-1)
+    return _nucleus(probabilities, spec.top_p) if spec.top_p < 1.0 else probabilities
+
+
+def _nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
+    ordered, order = probabilities.sort(descending=True)
+    before = ordered.cumsum(-1) - ordered
+    kept = torch.zeros_like(probabilities).scatter(-1, order, ordered.masked_fill(before >= top_p, 0.0))
+    return kept / kept.sum(-1, keepdim=True)
+
+
+def token_probabilities(logits: torch.Tensor, tokens: list[int]) -> list[float]:
+    """The model's own probability (temperature 1) of ``tokens[i]`` after ``logits[i]``."""
+    chosen = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]
+    return (chosen - logits.logsumexp(-1)).exp().tolist()  # type: ignore[no-any-return]
+
+
+class Chooser:
+    """Chooses the tokens of one request."""
+
+    def __init__(self, spec: SamplingSpec, device: torch.device | str = "cpu") -> None:
+        self.spec = spec
+        self.generator = torch.Generator(device).manual_seed(spec.seed)
+
+    @property
+    def greedy(self) -> bool:
+        return self.spec.greedy
+
+    def choose(self, logits: torch.Tensor) -> tuple[int, torch.Tensor | None]:
+        """The next token after ``logits[V]``, and the distribution it was drawn from (None: it is the argmax)."""
+        if self.greedy:
+            return int(logits.argmax()), None
+        probabilities = distribution(logits[None], self.spec)[0]
+        return self.draw(probabilities), probabilities
+
+    def draw(self, probabilities: torch.Tensor) -> int:
+        """One token from ``probabilities[V]``, which need not sum to 1."""
+        return int(torch.multinomial(probabilities, 1, generator=self.generator))
+
+    def uniform(self) -> float:
+        """One number from [0, 1)."""
+        return float(torch.rand((), generator=self.generator, device=self.generator.device))

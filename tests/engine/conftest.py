@@ -1,0 +1,25 @@
+"""Tiny models on disk, made once a session and shared by the tests of the engine."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, object]]:
+    """Give folder and transformers model of a variant of :mod:`tiny_models`. Do not write to the folder."""
+    from tiny_models import save_model
+
+    made: dict[str, tuple[Path, object]] = {}
+
+    def make(name: str) -> tuple[Path, object]:
+        if name not in made:
+            folder = tmp_path_factory.mktemp("tiny") / name
+            made[name] = (folder, save_model(folder, name))
+        return made[name]
+
+    return make

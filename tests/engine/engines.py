@@ -1,0 +1,56 @@
+"""Whole engines over tiny random models, and what tests ask of a generation."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tiny_models import VOCABULARY
+from tokenizers import Tokenizer, decoders
+from tokenizers.models import WordLevel
+
+from sirius_cli.core.events import Committed, CommittedToken, Finished, Loaded, StepEvent
+from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
+from sirius_cli.engine.backend import Ops, torch_ops
+from sirius_cli.engine.device import Placement
+from sirius_cli.engine.engine import Engine
+from sirius_cli.engine.models.decoder import Decoder
+from sirius_cli.engine.models.families import read_config
+from sirius_cli.engine.tokens import Tokens
+from sirius_cli.engine.weights import load_weights
+
+DENSE = Profile(draft=DraftSpec(method="dense"))
+
+
+def letters(eos: frozenset[int] = frozenset()) -> Tokens:
+    """A tokenizer whose token i is one character, so that texts are easy to read and to cut."""
+    tokenizer = Tokenizer(WordLevel({chr(0x21 + i): i for i in range(VOCABULARY)}, unk_token="!"))
+    tokenizer.decoder = decoders.Fuse()
+    return Tokens(tokenizer, eos_ids=eos)
+
+
+def make_engine(folder: Path, *, ops: Ops | None = None, eos: frozenset[int] = frozenset()) -> Engine:
+    """An engine over the tiny model of ``folder``, fp32 on the CPU, with the dense profile."""
+    placement = Placement(torch.device("cpu"), torch.float32, ops or torch_ops())
+    config = read_config(folder)
+    model = Decoder(config, load_weights(folder, config, dtype=torch.float32), placement.ops)
+    loaded = Loaded("tiny", "cpu", "float32", 0, 0.0, {})
+    return Engine(model, letters(eos), DENSE, loaded, placement)
+
+
+def profile(method: str, *, keep: float = 0.5, **correction: Any) -> Profile:
+    return Profile(draft=DraftSpec(method=method, keep=keep), correction=CorrectionSpec(**correction))  # type: ignore[arg-type]
+
+
+def tokens_of(events: Iterable[StepEvent], row: int = 0) -> list[CommittedToken]:
+    return [token for event in events if isinstance(event, Committed) and event.row == row for token in event.tokens]
+
+
+def ids_of(events: Iterable[StepEvent], row: int = 0) -> list[int]:
+    return [token.token_id for token in tokens_of(events, row)]
+
+
+def text_of(events: Iterable[StepEvent], row: int = 0) -> str:
+    events = list(events)
+    (last,) = [event for event in events if isinstance(event, Finished) and event.row == row]
+    return "".join(token.text for token in tokens_of(events, row)) + last.tail

@@ -1,0 +1,218 @@
+"""The invariants of drafting and checking, on random tiny models."""
+
+import pytest
+import torch
+from engines import DENSE, ids_of, make_engine, profile, text_of, tokens_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_models import VARIANTS, random_tokens
+
+from sirius_cli.core.events import Checked, Committed, Drafted, Finished
+from sirius_cli.core.metrics import fold
+from sirius_cli.core.request import GenerationRequest, SamplingSpec
+from sirius_cli.engine.backend import Ops, torch_ops
+from sirius_cli.engine.kv_cache import KVCache
+
+fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+NUMBA = Ops("numba", "test")
+# Random models repeat themselves less, and disagree with their drafts more, than trained ones: good for testing.
+
+
+def prompt(length: int = 9, seed: int = 0) -> tuple[int, ...]:
+    return tuple(random_tokens(1, length, seed=seed)[0].tolist())
+
+
+def generate(engine, chosen, request):
+    engine.profile = chosen
+    engine._text = None
+    return list(engine.generate(request))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("method", ["coarse", "fine"])
+def test_exact_is_dense_for_every_family(name, method, tiny_model):
+    engine = make_engine(tiny_model(name)[0])
+    request = GenerationRequest(prompt(), max_new_tokens=40)
+    dense = generate(engine, DENSE, request)
+    exact = generate(engine, profile(method, keep=0.2, accept="exact", window=5), request)
+    assert ids_of(exact) == ids_of(dense)
+    assert len(ids_of(dense)) == 40
+    assert any(token.origin == "correction" for token in tokens_of(exact))
+
+
+@fuzz
+@given(
+    method=st.sampled_from(["coarse", "fine"]),
+    window=st.integers(1, 20),
+    keep=st.sampled_from([0.02, 0.3, 0.5, 0.9, 1.0]),
+    length=st.integers(1, 30),
+    limit=st.integers(1, 50),
+    eos=st.frozensets(st.integers(0, 100), max_size=4),
+    stops=st.lists(st.text(st.sampled_from([chr(0x21 + i) for i in range(101)]), min_size=1, max_size=2), max_size=4),
+    compiled=st.booleans(),
+    seed=st.integers(0, 50),
+)
+def test_exact_is_dense_whatever_the_window_and_stops(
+    method, window, keep, length, limit, eos, stops, compiled, seed, tiny_model
+):
+    engine = make_engine(tiny_model("llama")[0], eos=eos, ops=NUMBA if compiled else torch_ops())
+    request = GenerationRequest(prompt(length, seed), max_new_tokens=limit, stop=tuple(stops))
+    dense = generate(engine, DENSE, request)
+    exact = generate(engine, profile(method, accept="exact", window=window, keep=keep), request)
+    assert ids_of(exact) == ids_of(dense)
+    assert text_of(exact) == text_of(dense)
+    assert isinstance(exact[-1], Finished)
+    assert exact[-1].reason == dense[-1].reason
+
+
+@pytest.mark.parametrize("method", ["coarse", "fine"])
+@pytest.mark.parametrize("settings_", [{"keep": 1.0, "enabled": False}, {"window": 1}])
+def test_keep_one_and_window_one_are_dense(method, settings_, tiny_model):
+    engine = make_engine(tiny_model("qwen2")[0])
+    request = GenerationRequest(prompt(), max_new_tokens=30)
+    assert ids_of(generate(engine, profile(method, **settings_), request)) == ids_of(generate(engine, DENSE, request))
+
+
+def test_the_sparse_draft_alone_differs(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    request = GenerationRequest(prompt(), max_new_tokens=30)
+    dense = ids_of(generate(engine, DENSE, request))
+    assert ids_of(generate(engine, profile("coarse", keep=0.3, enabled=False), request)) != dense
+    assert ids_of(generate(engine, profile("fine", keep=0.1, enabled=False), request)) != dense
+
+
+@pytest.mark.parametrize("method", ["coarse", "fine"])
+@pytest.mark.parametrize("name", ["llama", "gemma3_text", "opt"])
+@pytest.mark.parametrize("ops", [torch_ops(), NUMBA], ids=["torch", "numba"])
+def test_skipping_equals_the_masked_oracle(method, name, ops, tiny_model):
+    engine = make_engine(tiny_model(name)[0], ops=ops)
+    request = GenerationRequest(prompt(), max_new_tokens=25)
+    chosen = profile(method, enabled=False)
+    skipped = generate(engine, chosen, request)
+    engine.masked = True
+    masked = generate(engine, chosen, request)
+    assert ids_of(skipped) == ids_of(masked)
+    gaps = [abs(a.p - b.p) for a, b in zip(tokens_of(skipped), tokens_of(masked), strict=True)]
+    assert max(gaps) < 1e-5
+    assert fold(masked).effective_read == 1.0
+    assert fold(skipped).effective_read < 1.0
+
+
+@pytest.mark.parametrize("accept", ["exact", "likelihood"])
+def test_after_every_check_the_cache_is_that_of_a_fresh_dense_prefill(accept, tiny_model):
+    engine = make_engine(tiny_model("mistral")[0])
+    engine.profile = profile("coarse", accept=accept, window=6)
+    ids = list(prompt())
+    for event in engine.generate(GenerationRequest(prompt(), max_new_tokens=30)):
+        if isinstance(event, Committed):
+            ids += [token.token_id for token in event.tokens]
+        if isinstance(event, Committed) and event.window > 0:
+            assert_holds(engine, engine._text.cache, ids[:-1])
+    assert event.kind == "finished"
+
+
+def assert_holds(engine, cache, ids):
+    assert cache.lengths == [len(ids)]
+    fresh = KVCache(engine.model.config, 1, len(ids), dtype=torch.float32)
+    engine.model.run(torch.tensor([ids]), torch.tensor([0]), fresh)
+    for held, expected in zip((*cache.k, *cache.v), (*fresh.k, *fresh.v), strict=True):
+        torch.testing.assert_close(held[:, :, : len(ids)], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
+def test_rows_of_a_batch_are_as_if_alone(method, tiny_model):
+    engine = make_engine(tiny_model("llama")[0], eos=frozenset(range(90, 96)))
+    chosen = profile(method, window=6)
+    requests = [
+        GenerationRequest(prompt(length, seed=length), max_new_tokens=limit)
+        for length, limit in [(3, 40), (17, 5), (9, 25), (1, 1)]
+    ]
+    engine.profile = chosen
+    together = list(engine.generate_batch(requests))
+    for row, request in enumerate(requests):
+        alone = generate(engine, chosen, request)
+        assert ids_of(together, row) == ids_of(alone)
+        assert [e.reason for e in together if isinstance(e, Finished) and e.row == row] == [alone[-1].reason]
+    if method != "dense":
+        assert {event.read for event in together if isinstance(event, Drafted)} == {1.0}
+
+
+@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
+def test_a_conversation_equals_starting_afresh(method, tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    engine.profile = profile(method, window=5)
+    first = prompt(12)
+    answer = ids_of(list(engine.generate(GenerationRequest(first, max_new_tokens=11))))
+    second = (*first, *answer, *prompt(4, seed=3))
+    reused = list(engine.generate(GenerationRequest(second, max_new_tokens=20)))
+    assert reused[0].reused_tokens == len(first) + 10
+    afresh = generate(engine, engine.profile, GenerationRequest(second, max_new_tokens=20))
+    assert afresh[0].reused_tokens == 0
+    assert ids_of(reused) == ids_of(afresh)
+
+
+@pytest.mark.parametrize(("method", "reused"), [("dense", 11), ("fine", 11), ("coarse", 0)])
+def test_asking_again_returns_to_where_the_texts_part(method, reused, tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    engine.profile = profile(method, window=5)
+    request = GenerationRequest(prompt(12), max_new_tokens=11)
+    first, again = list(engine.generate(request)), list(engine.generate(request))
+    assert ids_of(first) == ids_of(again)
+    assert again[0].reused_tokens == reused
+
+
+def test_a_sparse_answer_leaves_no_sparse_cache_behind(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    engine.profile = profile("coarse", keep=0.2, enabled=False)
+    answer = ids_of(list(engine.generate(GenerationRequest(prompt(12), max_new_tokens=11))))
+    engine.profile = profile("coarse", accept="exact", window=4)
+    request = GenerationRequest((*prompt(12), *answer, 5), max_new_tokens=20)
+    events = list(engine.generate(request))
+    assert events[0].reused_tokens == 12
+    assert ids_of(events) == ids_of(generate(engine, DENSE, request))
+
+
+def test_cancelling_keeps_what_was_committed(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    engine.profile = profile("coarse", window=5, accept="exact")
+    request = GenerationRequest(prompt(12), max_new_tokens=40)
+    events, seen = engine.generate(request), []
+    for event in events:
+        seen.append(event)
+        if len(ids_of(seen)) > 10:
+            break
+    events.close()
+    longer = GenerationRequest((*request.prompt_ids, *ids_of(seen)), max_new_tokens=10)
+    resumed = list(engine.generate(longer))
+    assert resumed[0].reused_tokens == len(longer.prompt_ids) - 1
+    whole = ids_of(generate(engine, DENSE, GenerationRequest(prompt(12), max_new_tokens=len(ids_of(seen)) + 10)))
+    assert ids_of(seen) + ids_of(resumed) == whole
+
+
+def test_a_full_context_ends_the_answer(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    for chosen in (DENSE, profile("coarse", window=16)):
+        events = generate(engine, chosen, GenerationRequest(prompt(120), max_new_tokens=500))
+        assert events[-1].reason == "context"
+        assert len(ids_of(events)) == engine.context - 120
+
+
+def test_windows_never_pass_the_length_limit(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    events = generate(engine, profile("fine", window=16, keep=0.95), GenerationRequest(prompt(), max_new_tokens=7))
+    drafted = [len(event.token_ids) for event in events if isinstance(event, Drafted)]
+    assert drafted[0] == 5  # one token came from the prefill, one will come from the check
+    assert len(ids_of(events)) == 7
+    assert all(event.short for event in events if isinstance(event, Checked))
+
+
+def test_sampling_is_reproducible_and_follows_the_seed(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    chosen = profile("coarse", window=5, accept="exact")
+
+    def sample(seed):
+        spec = SamplingSpec(temperature=1.0, top_p=0.9, top_k=40, seed=seed)
+        return ids_of(generate(engine, chosen, GenerationRequest(prompt(), max_new_tokens=20, sampling=spec)))
+
+    assert sample(1) == sample(1)
+    assert sample(1) != sample(2)

@@ -1,0 +1,167 @@
+"""The compiled CPU kernels against the torch references, on odd shapes."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sirius_kernels.attention.op import attention
+from sirius_kernels.contracts import ContractError
+from sirius_kernels.linear.op import linear
+from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
+from sirius_kernels.select.op import select_rows
+from sirius_kernels.testing import assert_close
+
+TOKENS = st.sampled_from([1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 33, 40])
+SIZES = st.sampled_from([1, 2, 3, 15, 16, 17, 31, 48, 63, 65, 131])
+ACTIVATIONS = st.sampled_from(["silu", "gelu_tanh", "gelu", "relu"])
+fuzz = settings(max_examples=60, deadline=None)
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@fuzz
+@given(tokens=TOKENS, depth=SIZES, outputs=SIZES, biased=st.booleans(), seed=st.integers(0, 99))
+def test_linear(tokens, depth, outputs, biased, seed):
+    g = generator(seed)
+    x, weight = torch.randn(tokens, depth, generator=g), torch.randn(outputs, depth, generator=g)
+    bias = torch.randn(outputs, generator=g) if biased else None
+    assert_close(linear(x, weight, bias, impl="numba"), linear(x, weight, bias, impl="torch"), worst=1e-4, rms=1e-5)
+
+
+@st.composite
+def mlps(draw):
+    tokens, width, neurons = draw(TOKENS), draw(SIZES), draw(SIZES)
+    projections, kind, seed = draw(st.sampled_from([1, 2])), draw(ACTIVATIONS), draw(st.integers(0, 99))
+    g = generator(seed)
+    x = torch.randn(tokens, width, generator=g)
+    gate_up = torch.randn(neurons, projections, width, generator=g)
+    bias = torch.randn(neurons, projections, generator=g) if draw(st.booleans()) else None
+    down_t = torch.randn(neurons, width, generator=g)
+    down_bias = torch.randn(width, generator=g) if draw(st.booleans()) else None
+    count = draw(st.sampled_from(sorted({0, 1, min(15, neurons), min(16, neurons), neurons // 2, neurons})))
+    active = torch.randperm(neurons, generator=g)[:count].sort().values.to(torch.int32)
+    return x, gate_up, bias, down_t, down_bias, kind, active if draw(st.booleans()) else None
+
+
+@fuzz
+@given(mlps())
+def test_mlp_halves(case):
+    x, gate_up, bias, down_t, down_bias, kind, active = case
+    expected = mlp_hidden(x, gate_up, bias, activation=kind, active=active, impl="torch")
+    hidden = mlp_hidden(x, gate_up, bias, activation=kind, active=active, impl="numba")
+    assert_close(hidden, expected, worst=1e-4, rms=1e-5)
+    assert_close(
+        mlp_down(expected, down_t, down_bias, active=active, impl="numba"),
+        mlp_down(expected, down_t, down_bias, active=active, impl="torch"),
+        worst=1e-4,
+        rms=1e-5,
+    )
+
+
+@fuzz
+@given(mlps())
+def test_mlp_gate_then_up(case):
+    x, gate_up, bias, _, _, kind, active = case
+    gate = mlp_gate(x, gate_up, bias, activation=kind, impl="torch")
+    assert_close(mlp_gate(x, gate_up, bias, activation=kind, impl="numba"), gate, worst=1e-4, rms=1e-5)
+    if active is not None:
+        assert_close(
+            mlp_up(x, gate, gate_up, bias, active=active, impl="numba"),
+            mlp_up(x, gate, gate_up, bias, active=active, impl="torch"),
+            worst=1e-4,
+            rms=1e-5,
+        )
+
+
+@pytest.mark.parametrize("impl", ["torch", "numba"])
+def test_gate_and_up_make_the_hidden_activations(impl):
+    g = generator(0)
+    x, gate_up = torch.randn(3, 20, generator=g), torch.randn(30, 2, 20, generator=g)
+    active = torch.tensor([0, 4, 29], dtype=torch.int32)
+    gate = mlp_gate(x, gate_up, activation="silu", impl=impl)
+    by_steps = mlp_up(x, gate, gate_up, active=active, impl=impl)
+    at_once = mlp_hidden(x, gate_up, activation="silu", active=active, impl=impl)
+    assert_close(by_steps, at_once)
+
+
+@pytest.mark.parametrize("impl", ["torch", "numba"])
+@pytest.mark.parametrize("tokens", [1, 5, 20])
+def test_every_neuron_active_is_dense_and_none_is_zero(impl, tokens):
+    g = generator(1)
+    x, gate_up = torch.randn(tokens, 24, generator=g), torch.randn(40, 2, 24, generator=g)
+    down_t = torch.randn(40, 24, generator=g)
+    every, none = torch.arange(40, dtype=torch.int32), torch.empty(0, dtype=torch.int32)
+    dense = mlp_hidden(x, gate_up, activation="silu", impl=impl)
+    assert torch.equal(mlp_hidden(x, gate_up, activation="silu", active=every, impl=impl), dense)
+    assert torch.equal(mlp_down(dense, down_t, active=every, impl=impl), mlp_down(dense, down_t, impl=impl))
+    nothing = mlp_hidden(x, gate_up, activation="silu", active=none, impl=impl)
+    assert nothing.shape == (tokens, 0)
+    assert not mlp_down(nothing, down_t, active=none, impl=impl).any()
+
+
+@fuzz
+@given(
+    batch=st.integers(1, 3),
+    steps=st.sampled_from([1, 2, 3, 16, 17, 35]),
+    kv_heads=st.integers(1, 3),
+    group=st.integers(1, 3),
+    head_dim=st.sampled_from([4, 8, 24, 65]),
+    window=st.sampled_from([None, 1, 5, 64]),
+    softcap=st.sampled_from([None, 5.0]),
+    subset=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_attention(batch, steps, kv_heads, group, head_dim, window, softcap, subset, seed):
+    g = generator(seed)
+    start = torch.randint(0, 20, (batch,), generator=g)
+    q = torch.randn(batch, steps, kv_heads * group, head_dim, generator=g)
+    shape = (batch + 1, kv_heads, 20 + steps + 3, head_dim)
+    k_cache, v_cache = torch.full(shape, float("nan")), torch.full(shape, float("nan"))
+    rows = torch.randperm(batch + 1, generator=g)[:batch] if subset else None
+    for row in range(batch):  # slots that nobody wrote stay NaN, and must not show
+        place = row if rows is None else int(rows[row])
+        used = int(start[row]) + steps
+        k_cache[place, :, :used] = torch.randn(kv_heads, used, head_dim, generator=g)
+        v_cache[place, :, :used] = torch.randn(kv_heads, used, head_dim, generator=g)
+    given_options = {"scale": head_dim**-0.5, "window": window, "softcap": softcap}
+    expected = attention(q, k_cache, v_cache, rows, start, **given_options, impl="torch")
+    result = attention(q, k_cache, v_cache, rows, start, **given_options, impl="numba")
+    assert_close(result, expected, worst=1e-4, rms=1e-5)
+
+
+def test_attention_reference_is_torch_attention():
+    g = generator(3)
+    q, k, v = (torch.randn(2, 7, 4, 16, generator=g) for _ in range(3))
+    start = torch.zeros(2, dtype=torch.int64)
+    got = attention(q, k.transpose(1, 2).contiguous(), v.transpose(1, 2).contiguous(), None, start, scale=0.25, impl="torch")
+    expected = torch.nn.functional.scaled_dot_product_attention(
+        q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True, scale=0.25
+    )
+    assert_close(got, expected.transpose(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: linear(torch.ones(2, 3), torch.ones(4, 5), impl="numba"), r"x has shape \(2, 3\)"),
+        (lambda: linear(torch.ones(2, 5).half(), torch.ones(4, 5), impl="numba"), "x is torch.float16"),
+        (lambda: mlp_hidden(torch.ones(1, 4), torch.ones(6, 3, 4), activation="silu", impl="numba"), "3 projections"),
+        (lambda: mlp_down(torch.ones(1, 5), torch.ones(6, 4), impl="numba"), r"hidden has shape \(1, 5\)"),
+        (lambda: mlp_down(torch.ones(1, 4), torch.ones(6, 4).t(), impl="torch"), "strides"),
+    ],
+)
+def test_refusals_name_the_argument(call, words):
+    with pytest.raises(ContractError, match=words):
+        call()
+
+
+@fuzz
+@given(st.lists(st.sampled_from([0.0, -1.0, 2.0, 2.5, 0.25]), min_size=1, max_size=80), st.data())
+def test_select_rows(values, data):
+    scores = torch.tensor(values)
+    count = data.draw(st.integers(0, len(values)))
+    chosen = select_rows(scores, count, impl="numba")
+    assert torch.equal(chosen, select_rows(scores, count, impl="torch"))
+    assert sorted(scores[chosen].tolist(), reverse=True) == sorted(values, reverse=True)[:count]
