@@ -14,12 +14,14 @@ class ContractError(ValueError):
 
 def expect_shape(name: str, tensor: torch.Tensor, *shape: int | None) -> None:
     """Refuse ``tensor`` unless it has ``shape``; ``None`` stands for any size."""
-    fits = tensor.dim() == len(shape) and all(
-        want is None or want == got for want, got in zip(shape, tensor.shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ContractError(f"{name} has shape {tuple(tensor.shape)}, expected ({wanted})")
+    if len(shape) == len(tensor.shape):
+        for want, got in zip(shape, tensor.shape, strict=True):
+            if want is not None and want != got:
+                break
+        else:
+            return
+    wanted = ", ".join("any" if size is None else str(size) for size in shape)
+    raise ContractError(f"{name} has shape {tuple(tensor.shape)}, expected ({wanted})")
 
 
 def expect_dtype(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
@@ -31,4 +33,4 @@ def expect_dtype(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
 def expect_contiguous(name: str, tensor: torch.Tensor) -> None:
     """Refuse ``tensor`` unless its rows lie one after another in memory."""
     if not tensor.is_contiguous():
-        raise ContractError(f"{name} has strides {tensor.stride()} for shape {tuple(tensor.shape)}, expected contiguous")
+        raise ContractError(f"{name} has strides {tensor.stride()} for {tuple(tensor.shape)}, expected contiguous")

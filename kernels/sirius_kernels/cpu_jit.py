@@ -8,7 +8,7 @@ from pathlib import Path
 # Turns of waiting, about a microsecond, before a thread sleeps until its next share of work. libgomp itself
 # waits actively for milliseconds: beside other programs on the same cores a join then cost 12 ms, with this 3 us.
 _SPIN = "500"
-_MODULES = ("linear.cpu", "mlp.cpu", "select.cpu", "attention.cpu")
+_MODULES = ("norm.cpu", "linear.cpu", "mlp.cpu", "select.cpu", "attention.cpu")
 
 
 def unavailable_reason() -> str:
@@ -20,10 +20,11 @@ def unavailable_reason() -> str:
     return ""
 
 
-def load(cache_dir: Path) -> None:
-    """Import every CPU kernel. The first time compiles them for about half a minute, later times take milliseconds.
+def load(cache_dir: Path, threads: int) -> None:
+    """Import every CPU kernel, to run on ``threads`` threads.
 
-    The cache is keyed by the kernels' sources as well: numba looks at one file only, and kernels share code.
+    The first time compiles them for about half a minute, later times read them from ``cache_dir``. The cache is keyed
+    by the kernels' sources as well: numba looks at one file only, and kernels share code.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)
     import numba
@@ -32,13 +33,7 @@ def load(cache_dir: Path) -> None:
         numba.config.CACHE_DIR = str(cache_dir / _sources_digest())
     for module in _MODULES:
         importlib.import_module(f"sirius_kernels.{module}")
-
-
-def set_threads(threads: int) -> None:
-    """Use ``threads`` threads from now on, at most as many as numba was started with."""
-    import numba
-
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    importlib.import_module("sirius_kernels.cpu_memory").set_threads(threads)
 
 
 def _sources_digest() -> str:

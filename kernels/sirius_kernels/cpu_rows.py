@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit, prange
 
 from sirius_kernels.cpu_math import gelu_tanh, silu
+from sirius_kernels.cpu_memory import NOTHING, floats, integers
 from sirius_kernels.cpu_tile import LANES, make_tile
 
 # What happens to a unit's products before they are written.
@@ -25,7 +26,7 @@ _tile_1x2 = make_tile(1, 2, prefetch="a")
 _tile_8x1 = make_tile(8, 1, prefetch="a")
 _tile_1x1 = make_tile(1, 1, prefetch="a")
 _F = np.float32
-_DENSE = np.empty(0, np.int32)
+_ALL = np.empty(0, np.int32)
 _SQRT_HALF, _HALF, _ONE = _F(math.sqrt(0.5)), _F(0.5), _F(1.0)
 
 
@@ -63,7 +64,7 @@ def _dot(weight, at, x, depth):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=True)
-def rows_by_vector(weight, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
+def _rows_by_vector(weight, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
     """One token. Unit u owns ``rows`` rows of ``len(x)`` weights from ``u * stride + first``. Writes ``out[units]``.
 
     ``weight`` is flat; ``bias`` (by row) and ``active`` may be empty; ``gate[F]`` is read in mode ``SCALE`` alone.
@@ -111,21 +112,21 @@ def _pack(x, lanes, threads):  # type: ignore[no-untyped-def]
 def _multiply_block(weight, offsets, count, packed, group, depth, lanes, values):  # type: ignore[no-untyped-def]
     """``values[:count, :lanes]`` = the rows at ``offsets`` times one group of tokens."""
     flat, at = packed.reshape(-1), group * depth * lanes
-    target = values.reshape(-1)
+    out = values.reshape(-1)
     done = 0
     if lanes == 2 * LANES:
         while done + 4 <= count:
-            _tile_4x2(weight, offsets, done, flat, _DENSE, at, lanes, target, done * lanes, lanes, depth, False, 4 * depth)
+            _tile_4x2(weight, offsets, done, flat, _ALL, at, lanes, out, done * lanes, lanes, depth, False, 4 * depth)
             done += 4
         while done < count:
-            _tile_1x2(weight, offsets, done, flat, _DENSE, at, lanes, target, done * lanes, lanes, depth, False, depth)
+            _tile_1x2(weight, offsets, done, flat, _ALL, at, lanes, out, done * lanes, lanes, depth, False, depth)
             done += 1
     else:
         while done + 8 <= count:
-            _tile_8x1(weight, offsets, done, flat, _DENSE, at, lanes, target, done * lanes, lanes, depth, False, 8 * depth)
+            _tile_8x1(weight, offsets, done, flat, _ALL, at, lanes, out, done * lanes, lanes, depth, False, 8 * depth)
             done += 8
         while done < count:
-            _tile_1x1(weight, offsets, done, flat, _DENSE, at, lanes, target, done * lanes, lanes, depth, False, depth)
+            _tile_1x1(weight, offsets, done, flat, _ALL, at, lanes, out, done * lanes, lanes, depth, False, depth)
             done += 1
 
 
@@ -174,8 +175,41 @@ def _rows_by_packed(weight, stride, first, rows, packed, bias, active, gate, mod
                 _finish_block(values, count, rows, mode, kind, gate, active, base, group * lanes, lanes, out)
 
 
-def rows_by_tokens(weight, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
-    """As :func:`rows_by_vector` for ``x[N, K]``, ``gate[N, F]`` and ``out[N, units]``; weights are read once."""
-    lanes = LANES if x.shape[0] <= LANES else 2 * LANES
-    packed = _pack(x, lanes, threads)
-    _rows_by_packed(weight, stride, first, rows, packed, bias, active, gate, mode, kind, out, threads)
+@njit("void(" + ", ".join(["int64"] * 18) + ")", cache=True)
+def rows_product(  # type: ignore[no-untyped-def]
+    weight,
+    total,
+    stride,
+    first,
+    rows,
+    depth,
+    units,
+    active,
+    bias,
+    biases,
+    gate,
+    gates,
+    mode,
+    kind,
+    x,
+    tokens,
+    out,
+    threads,
+):
+    """``x[tokens, depth]`` times the rows of ``units`` units, finished by ``mode``: ``out[tokens, units]``.
+
+    All arguments are integers, arrays by their addresses. Unit u owns ``rows`` rows from ``u * stride + first`` of
+    the ``total`` weights. ``active[units]`` picks units (:data:`~sirius_kernels.cpu_memory.NOTHING`: all);
+    ``bias[biases]`` is by row; ``gate[tokens, gates]`` is read in mode ``SCALE`` alone.
+    """
+    weights, numbers, bias_values = floats(weight, total), integers(active, units), floats(bias, biases)
+    if tokens == 1:
+        _rows_by_vector(
+            weights, stride, first, rows, floats(x, depth), bias_values, numbers, floats(gate, gates), mode, kind,
+            floats(out, units), threads,
+        )  # fmt: skip
+        return
+    packed = _pack(floats(x, tokens * depth).reshape(tokens, depth), LANES if tokens <= LANES else 2 * LANES, threads)
+    given = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
+    result = floats(out, tokens * units).reshape(tokens, units)
+    _rows_by_packed(weights, stride, first, rows, packed, bias_values, numbers, given, mode, kind, result, threads)

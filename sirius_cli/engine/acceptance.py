@@ -37,9 +37,7 @@ def accepted_prefix(kept: torch.Tensor) -> int:
     return int(kept.long().cumprod(0).sum())
 
 
-def speculative(
-    p: torch.Tensor, q: Sequence[torch.Tensor], drafted: Sequence[int], chooser: Chooser
-) -> Verdict:
+def speculative(p: torch.Tensor, q: Sequence[torch.Tensor], drafted: Sequence[int], chooser: Chooser) -> Verdict:
     """Speculative sampling: the output is distributed as ``p``. Leviathan et al., arXiv 2211.17192, algorithm 1.
 
     ``p[A+1, V]`` is the dense distribution at each place, ``q[i][V]`` the one that ``drafted[i]`` was drawn from.

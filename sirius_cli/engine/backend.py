@@ -8,9 +8,10 @@ from sirius_kernels.attention.op import attention
 from sirius_kernels.contracts import Activation, Impl
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
+from sirius_kernels.norm.op import normalise
 from sirius_kernels.select.op import select_rows
 
-OP_NAMES = ("linear", "mlp", "select_rows", "attention")
+OP_NAMES = ("normalise", "linear", "mlp", "select_rows", "attention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,18 @@ class Ops:
 
     impl: Impl
     reason: str
+
+    def normalise(
+        self,
+        x: torch.Tensor,
+        weight: torch.Tensor | None,
+        bias: torch.Tensor | None,
+        *,
+        eps: float,
+        centred: bool,
+    ) -> torch.Tensor:
+        """See :func:`sirius_kernels.norm.op.normalise`."""
+        return normalise(x, weight, bias, eps=eps, centred=centred, impl=self.impl)
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """See :func:`sirius_kernels.linear.op.linear`."""
@@ -71,19 +84,20 @@ class Ops:
 
     def attention(
         self,
-        q: torch.Tensor,
+        qkv: torch.Tensor,
+        turns: torch.Tensor | None,
         k_cache: torch.Tensor,
         v_cache: torch.Tensor,
         rows: torch.Tensor | None,
         start: torch.Tensor,
         *,
         scale: float,
-        window: int | None = None,
-        softcap: float | None = None,
+        window: int | None,
+        softcap: float | None,
     ) -> torch.Tensor:
         """See :func:`sirius_kernels.attention.op.attention`."""
         return attention(
-            q, k_cache, v_cache, rows, start, scale=scale, window=window, softcap=softcap, impl=self.impl
+            qkv, turns, k_cache, v_cache, rows, start, scale=scale, window=window, softcap=softcap, impl=self.impl
         )
 
 

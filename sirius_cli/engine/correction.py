@@ -79,9 +79,7 @@ class CorrectionLoop:
             self.cache.advance(row.index, len(committed.tokens))
             advances.append(len(committed.tokens))
             short = self.policy is not None and len(draft.ids) + 1 < self.spec.window
-            events.append(
-                Checked(row.index, self._now(), row.window, len(draft.ids), verdict.accepted, short, seconds)
-            )
+            events.append(Checked(row.index, self._now(), row.window, len(draft.ids), verdict.accepted, short, seconds))
             events.append(committed)
         if self.statistic is not None:
             self.statistic.fold([row.index for row in live], advances)

@@ -58,8 +58,7 @@ def _processors() -> int:
 def _set_threads(ops: Ops, threads: int) -> None:
     """The compiled kernels bring their own threads. torch's would wait actively on the same cores, so it gets one."""
     if ops.impl == "numba":
-        cpu_jit.load(cache_dir() / "kernels")
-        cpu_jit.set_threads(threads)
+        cpu_jit.load(cache_dir() / "kernels", threads)
         torch.set_num_threads(1)
     else:
         torch.set_num_threads(threads)

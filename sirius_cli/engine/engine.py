@@ -134,9 +134,7 @@ class Engine:
                 yield row.finished(perf_counter() - began)
         yield from loop.run()
 
-    def _loop(
-        self, rows: list[Row], cache: KVCache, statistic: NeuronStatistic | None, began: float
-    ) -> CorrectionLoop:
+    def _loop(self, rows: list[Row], cache: KVCache, statistic: NeuronStatistic | None, began: float) -> CorrectionLoop:
         policy = make_policy(
             self.profile.draft,
             statistic,

@@ -1,19 +1,8 @@
 """A static KV cache. Rows have their own lengths; dropping tokens is moving a length back."""
 
-from dataclasses import dataclass
-
 import torch
 
 from sirius_cli.engine.models.config import DecoderConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Slots:
-    """Where one pass writes its ``steps`` tokens: from slot ``first`` of row 0, or at ``index`` (rows, positions)."""
-
-    first: int
-    steps: int
-    index: tuple[torch.Tensor, torch.Tensor] | None
 
 
 class KVCache:
@@ -44,30 +33,11 @@ class KVCache:
         """Memory that the cache may come to use."""
         return sum(tensor.nbytes for tensor in (*self.k, *self.v))
 
-    def slots(self, rows: torch.Tensor | None, start: torch.Tensor, steps: int) -> Slots:
-        """Find the slots of ``steps`` tokens from ``start[R]`` on, of ``rows[R]`` (None: the first ``R``).
-
-        Once a pass, for all layers. Raises ``IndexError`` where they do not fit.
-        """
-        starts: list[int] = start.tolist()
-        if max(starts) + steps > self.capacity:
-            raise IndexError(f"KV cache: {steps} tokens from position {max(starts)} exceed {self.capacity} slots")
-        if rows is None and len(starts) == 1:
-            return Slots(starts[0], steps, None)
-        if rows is None:
-            rows = torch.arange(len(starts), device=start.device)
-        positions = start[:, None] + torch.arange(steps, device=start.device)
-        return Slots(starts[0], steps, (rows[:, None], positions))
-
-    def write(self, layer: int, slots: Slots, k: torch.Tensor, v: torch.Tensor) -> None:
-        """Store ``k[R, T, Hkv, d]`` and ``v`` of one layer."""
-        if slots.index is None:
-            span = slice(slots.first, slots.first + slots.steps)
-            self.k[layer][0, :, span] = k[0].transpose(0, 1)
-            self.v[layer][0, :, span] = v[0].transpose(0, 1)
-        else:
-            self.k[layer].transpose(1, 2)[slots.index] = k
-            self.v[layer].transpose(1, 2)[slots.index] = v
+    def expect_room(self, start: torch.Tensor, steps: int) -> None:
+        """Raise ``IndexError`` unless ``steps`` tokens fit behind every ``start[R]``. Once a pass, for all layers."""
+        last = int(start.max())
+        if last + steps > self.capacity:
+            raise IndexError(f"KV cache: {steps} tokens from position {last} exceed {self.capacity} slots")
 
     def enlarged(self, capacity: int) -> "KVCache":
         """A cache of more slots with the same committed tokens."""

@@ -14,7 +14,9 @@ from sirius_cli.engine.tokens import Detokeniser, StopMatcher, Tokens
 class Row:
     """``ids`` are the prompt and all committed tokens. The KV cache holds all of them but the newest."""
 
-    def __init__(self, index: int, request: GenerationRequest, tokens: Tokens, context: int, device: torch.device) -> None:
+    def __init__(
+        self, index: int, request: GenerationRequest, tokens: Tokens, context: int, device: torch.device
+    ) -> None:
         self.index = index
         self.request = request
         self.ids = list(request.prompt_ids)

@@ -47,7 +47,7 @@ def test_likelihood_never_refuses_the_argmax():
 def test_the_token_after_the_last_accepted_one_comes_from_its_own_row():
     logits = rows([0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8])
     spec = CorrectionSpec(accept="exact")
-    assert judge(spec, GREEDY, logits, [1, 0], []) .token == 2
+    assert judge(spec, GREEDY, logits, [1, 0], []).token == 2
     assert judge(spec, GREEDY, logits, [1, 2], []).token == 0
     assert judge(spec, GREEDY, logits, [1, 2], []).accepted == 1
     assert judge(spec, GREEDY, logits[:1], [], []).token == 1
@@ -80,7 +80,9 @@ def test_top_k_and_top_p_keep_the_likeliest():
     logits = rows([0.4, 0.3, 0.2, 0.1])
     spec = SamplingSpec(temperature=1.0, top_k=3)
     assert distribution(logits, spec)[0].tolist() == pytest.approx([4 / 9, 3 / 9, 2 / 9, 0])
-    assert distribution(logits, SamplingSpec(temperature=1.0, top_p=0.65))[0].tolist() == pytest.approx([4 / 7, 3 / 7, 0, 0])
+    assert distribution(logits, SamplingSpec(temperature=1.0, top_p=0.65))[0].tolist() == pytest.approx(
+        [4 / 7, 3 / 7, 0, 0]
+    )
     assert distribution(logits, SamplingSpec(temperature=1.0, top_p=0.01))[0].tolist() == [1, 0, 0, 0]
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sirius_kernels.attention.reference import write
 from tiny_models import make_model
 
 from sirius_cli.engine.kv_cache import KVCache
@@ -14,6 +15,11 @@ CONFIG = convert(make_model("qwen3").config)
 
 def new_cache(rows: int = 2, capacity: int = 9, dtype: torch.dtype = torch.float32) -> KVCache:
     return KVCache(CONFIG, rows, capacity, dtype=dtype)
+
+
+def write_both(cache, layer, rows, start, k, v):
+    write(cache.k[layer], k, rows, start)
+    write(cache.v[layer], v, rows, start)
 
 
 def random_kv(rows: int, steps: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,7 +48,7 @@ def test_a_write_fills_its_slots_and_no_others(data):
         tensor.zero_()
     k, v = random_kv(count, steps)
     index = None if rows is None else torch.tensor(rows)
-    cache.write(1, cache.slots(index, torch.tensor(start), steps), k, v)
+    write_both(cache, 1, index, torch.tensor(start), k, v)
     want_k, want_v = torch.zeros_like(cache.k[1]), torch.zeros_like(cache.v[1])
     for place, row in enumerate(range(count) if rows is None else rows):
         for step in range(steps):
@@ -56,19 +62,19 @@ def test_a_write_fills_its_slots_and_no_others(data):
 @pytest.mark.parametrize("start", [[7], [0, 7]])
 def test_a_write_beyond_the_capacity_is_refused(start):
     cache = new_cache()
-    cache.slots(None, torch.tensor(start), 2)
+    cache.expect_room(torch.tensor(start), 2)
     with pytest.raises(IndexError, match="3 tokens from position 7 exceed 9 slots"):
-        cache.slots(None, torch.tensor(start), 3)
+        cache.expect_room(torch.tensor(start), 3)
 
 
 def test_rewind_after_mark_restores_the_committed_cache_bit_for_bit():
     cache = new_cache(rows=1)
     zero = torch.tensor([0])
-    cache.write(0, cache.slots(None, zero, 5), *random_kv(1, 5))
+    write_both(cache, 0, None, zero, *random_kv(1, 5))
     cache.advance(0, 5)
     mark = cache.mark(0)
     before = cache.k[0][:, :, :mark].clone(), cache.v[0][:, :, :mark].clone()
-    cache.write(0, cache.slots(None, torch.tensor([mark]), 4), *random_kv(1, 4, seed=1))
+    write_both(cache, 0, None, torch.tensor([mark]), *random_kv(1, 4, seed=1))
     cache.advance(0, 4)
     cache.rewind(0, mark)
     assert cache.lengths == [5]

@@ -8,6 +8,7 @@ from sirius_kernels.attention.op import attention
 from sirius_kernels.contracts import ContractError
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
+from sirius_kernels.norm.op import normalise
 from sirius_kernels.select.op import select_rows
 from sirius_kernels.testing import assert_close
 
@@ -107,39 +108,66 @@ def test_every_neuron_active_is_dense_and_none_is_zero(impl, tokens):
     steps=st.sampled_from([1, 2, 3, 16, 17, 35]),
     kv_heads=st.integers(1, 3),
     group=st.integers(1, 3),
-    head_dim=st.sampled_from([4, 8, 24, 65]),
+    head_dim=st.sampled_from([4, 8, 24, 66]),
     window=st.sampled_from([None, 1, 5, 64]),
     softcap=st.sampled_from([None, 5.0]),
+    pairs=st.sampled_from([None, 1, 2]),
     subset=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_attention(batch, steps, kv_heads, group, head_dim, window, softcap, subset, seed):
+def test_attention(batch, steps, kv_heads, group, head_dim, window, softcap, pairs, subset, seed):
     g = generator(seed)
     start = torch.randint(0, 20, (batch,), generator=g)
-    q = torch.randn(batch, steps, kv_heads * group, head_dim, generator=g)
+    qkv = torch.randn(batch, steps, kv_heads * (group + 2), head_dim, generator=g)
+    turns = None if pairs is None else torch.randn(batch, steps, 1, pairs, dtype=torch.complex64, generator=g)
     shape = (batch + 1, kv_heads, 20 + steps + 3, head_dim)
-    k_cache, v_cache = torch.full(shape, float("nan")), torch.full(shape, float("nan"))
     rows = torch.randperm(batch + 1, generator=g)[:batch] if subset else None
+    k_cache, v_cache = torch.full(shape, float("nan")), torch.full(shape, float("nan"))
     for row in range(batch):  # slots that nobody wrote stay NaN, and must not show
-        place = row if rows is None else int(rows[row])
-        used = int(start[row]) + steps
-        k_cache[place, :, :used] = torch.randn(kv_heads, used, head_dim, generator=g)
-        v_cache[place, :, :used] = torch.randn(kv_heads, used, head_dim, generator=g)
-    given_options = {"scale": head_dim**-0.5, "window": window, "softcap": softcap}
-    expected = attention(q, k_cache, v_cache, rows, start, **given_options, impl="torch")
-    result = attention(q, k_cache, v_cache, rows, start, **given_options, impl="numba")
-    assert_close(result, expected, worst=1e-4, rms=1e-5)
+        place, held = row if rows is None else int(rows[row]), int(start[row])
+        k_cache[place, :, :held] = torch.randn(kv_heads, held, head_dim, generator=g)
+        v_cache[place, :, :held] = torch.randn(kv_heads, held, head_dim, generator=g)
+    caches = {impl: (k_cache.clone(), v_cache.clone()) for impl in ("torch", "numba")}
+    outs = {
+        impl: attention(
+            qkv.clone(), turns, *both, rows, start, scale=head_dim**-0.5, window=window, softcap=softcap, impl=impl
+        )
+        for impl, both in caches.items()
+    }
+    assert_close(outs["numba"], outs["torch"], worst=1e-4, rms=1e-5)
+    for got, expected in zip(caches["numba"], caches["torch"], strict=True):
+        assert torch.equal(got.isnan(), expected.isnan())
+        assert_close(got.nan_to_num(), expected.nan_to_num())
 
 
 def test_attention_reference_is_torch_attention():
     g = generator(3)
     q, k, v = (torch.randn(2, 7, 4, 16, generator=g) for _ in range(3))
     start = torch.zeros(2, dtype=torch.int64)
-    got = attention(q, k.transpose(1, 2).contiguous(), v.transpose(1, 2).contiguous(), None, start, scale=0.25, impl="torch")
+    caches = torch.empty(2, 4, 7, 16), torch.empty(2, 4, 7, 16)
+    got = attention(torch.cat((q, k, v), dim=2), None, *caches, None, start, scale=0.25, impl="torch")
     expected = torch.nn.functional.scaled_dot_product_attention(
         q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True, scale=0.25
     )
     assert_close(got, expected.transpose(1, 2))
+
+
+@fuzz
+@given(
+    tokens=st.integers(1, 5),
+    width=SIZES,
+    centred=st.booleans(),
+    weighted=st.booleans(),
+    biased=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_normalise(tokens, width, centred, weighted, biased, seed):
+    g = generator(seed)
+    x = torch.randn(tokens, width, generator=g) * 3 + 1
+    weight = torch.randn(width, generator=g) if weighted else None
+    bias = torch.randn(width, generator=g) if biased and centred else None
+    results = [normalise(x, weight, bias, eps=1e-5, centred=centred, impl=impl) for impl in ("numba", "torch")]
+    assert_close(*results, worst=1e-4, rms=1e-5)
 
 
 @pytest.mark.parametrize(

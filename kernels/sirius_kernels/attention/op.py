@@ -1,13 +1,14 @@
-"""Attention of a few new tokens over a static KV cache."""
+"""Rotate new tokens, write their keys and values into a static cache, attend."""
 
 import torch
 
 from sirius_kernels.attention import reference
-from sirius_kernels.contracts import ContractError, Impl, expect_dtype, expect_shape
+from sirius_kernels.contracts import ContractError, Impl, expect_contiguous, expect_dtype, expect_shape
 
 
 def attention(
-    q: torch.Tensor,
+    qkv: torch.Tensor,
+    turns: torch.Tensor | None,
     k_cache: torch.Tensor,
     v_cache: torch.Tensor,
     rows: torch.Tensor | None,
@@ -18,23 +19,33 @@ def attention(
     softcap: float | None = None,
     impl: Impl,
 ) -> torch.Tensor:
-    """Causal attention with grouped heads: ``q[R, T, H, d]``, caches ``[B, Hkv, S, d]`` -> ``[R, T, H, d]``.
+    """Causal attention with grouped heads over ``k_cache[B, Hkv, S, d]`` and ``v_cache`` -> ``[R, T, H, d]``.
 
-    Query ``t`` of row ``r`` stands at position ``start[r] + t`` (``start`` is ``int64[R]``) and sees the keys at or
-    before it, in a sliding ``window`` only the last ``window`` of these. The keys of the new tokens are already in
-    the cache. ``rows`` (``int64[R]``) names each row's place in the cache; ``None`` means ``0..R-1``. Scores are
-    ``tanh(score / softcap) * softcap`` where ``softcap`` is given. fp32 accumulation.
+    ``qkv[R, T, H + 2 Hkv, d]`` stacks the heads of queries, keys and values; it is scratch afterwards. Token ``t`` of
+    row ``r`` stands at position ``start[r] + t`` (``start`` is ``int64[R]``). Where ``turns`` (``complex64[R, T, 1,
+    pairs]``) is given, dimensions ``(2i, 2i + 1)`` of every query and key are turned by ``turns[..., i]`` (RoPE).
+    Keys and values are written to their slots first; a query sees the keys at or before its own, in a sliding
+    ``window`` only the last ``window`` of these. ``rows`` (``int64[R]``) names each row's place in the cache; ``None``
+    means ``0..R-1``. Scores are ``tanh(score / softcap) * softcap`` where ``softcap`` is given. fp32 accumulation.
     """
-    expect_shape("k_cache", k_cache, None, None, None, q.shape[3])
+    kv_heads = k_cache.shape[1]
+    heads = qkv.shape[2] - 2 * kv_heads
+    expect_shape("k_cache", k_cache, None, None, None, qkv.shape[3])
     expect_shape("v_cache", v_cache, *k_cache.shape)
-    expect_shape("start", start, q.shape[0])
+    expect_shape("start", start, qkv.shape[0])
     expect_dtype("start", start, torch.int64)
-    if q.shape[2] % k_cache.shape[1]:
-        raise ContractError(f"{q.shape[2]} query heads cannot share {k_cache.shape[1]} key heads evenly")
-    if rows is None and q.shape[0] > k_cache.shape[0]:
-        raise ContractError(f"q has {q.shape[0]} rows, the cache {k_cache.shape[0]}")
+    expect_contiguous("qkv", qkv)
+    expect_contiguous("k_cache", k_cache)
+    expect_contiguous("v_cache", v_cache)
+    if turns is not None:
+        expect_shape("turns", turns, qkv.shape[0], qkv.shape[1], 1, None)
+        expect_dtype("turns", turns, torch.complex64)
+    if heads <= 0 or heads % kv_heads:
+        raise ContractError(f"{heads} query heads cannot share {kv_heads} key heads evenly")
+    if rows is None and qkv.shape[0] > k_cache.shape[0]:
+        raise ContractError(f"qkv has {qkv.shape[0]} rows, the cache {k_cache.shape[0]}")
     if impl == "numba":
         from sirius_kernels.attention import cpu
 
-        return cpu.attention(q, k_cache, v_cache, rows, start, scale, window, softcap)
-    return reference.attention(q, k_cache, v_cache, rows, start, scale, window, softcap)
+        return cpu.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap)
+    return reference.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap)

@@ -1,9 +1,26 @@
-"""Decode attention over a static cache in plain torch."""
+"""Rotation, cache write and attention in plain torch."""
 
 import torch
 
 
-def attention(
+def rotate_(x: torch.Tensor, turns: torch.Tensor) -> None:
+    """Turn the first ``2 * pairs`` dimensions of ``x[R, T, H, d]`` in place, in fp32: ``turns[R, T, 1, pairs]``."""
+    turned = x[..., : 2 * turns.shape[-1]]
+    pairs = turned.view(*turned.shape[:-1], -1, 2)
+    if x.dtype is torch.float32:
+        torch.view_as_complex(pairs).mul_(turns)
+    else:
+        pairs.copy_(torch.view_as_real(torch.view_as_complex(pairs.float()) * turns))
+
+
+def write(cache: torch.Tensor, new: torch.Tensor, rows: torch.Tensor | None, start: torch.Tensor) -> None:
+    """Store ``new[R, T, Hkv, d]`` in ``cache[B, Hkv, S, d]`` from slot ``start[r]`` of each row on."""
+    steps = torch.arange(new.shape[1], device=new.device)
+    places = torch.arange(new.shape[0], device=new.device) if rows is None else rows
+    cache.transpose(1, 2)[places[:, None], start[:, None] + steps] = new
+
+
+def attend(
     q: torch.Tensor,
     k_cache: torch.Tensor,
     v_cache: torch.Tensor,
@@ -13,13 +30,13 @@ def attention(
     window: int | None,
     softcap: float | None,
 ) -> torch.Tensor:
-    """See :func:`sirius_kernels.attention.op.attention`."""
+    """Attention of ``q[R, T, H, d]`` over caches that hold its keys already -> ``[R, T, H, d]``."""
     batch, steps, heads, head_dim = q.shape
     used = int(start.max()) + steps  # slots beyond were never written: reading them could bring in NaN
     places = slice(batch) if rows is None else rows
     keys, values = k_cache[places, :, :used], v_cache[places, :, :used]
     kv_heads = keys.shape[1]
-    groups = q.view(batch, steps, kv_heads, heads // kv_heads, head_dim)
+    groups = q.reshape(batch, steps, kv_heads, heads // kv_heads, head_dim)
     scores = torch.einsum("rtkgd,rksd->rkgts", groups.float(), keys.float()) * scale
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
@@ -37,3 +54,25 @@ def _visible(start: torch.Tensor, steps: int, used: int, window: int | None) -> 
     queries = (start[:, None] + torch.arange(steps, device=start.device))[..., None]
     visible = keys <= queries
     return visible & (keys > queries - window) if window is not None else visible
+
+
+def attention(
+    qkv: torch.Tensor,
+    turns: torch.Tensor | None,
+    k_cache: torch.Tensor,
+    v_cache: torch.Tensor,
+    rows: torch.Tensor | None,
+    start: torch.Tensor,
+    scale: float,
+    window: int | None,
+    softcap: float | None,
+) -> torch.Tensor:
+    """See :func:`sirius_kernels.attention.op.attention`."""
+    kv_heads = k_cache.shape[1]
+    heads = qkv.shape[2] - 2 * kv_heads
+    if turns is not None:
+        rotate_(qkv[:, :, : heads + kv_heads], turns)
+    q, k, v = qkv.split_with_sizes((heads, kv_heads, kv_heads), dim=2)
+    write(k_cache, k, rows, start)
+    write(v_cache, v, rows, start)
+    return attend(q, k_cache, v_cache, rows, start, scale, window, softcap)

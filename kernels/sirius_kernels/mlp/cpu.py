@@ -1,19 +1,16 @@
 """The two halves of a neuron-sparse MLP compiled for the CPU."""
 
-import numba
 import numpy as np
 import torch
 from numba import njit, prange
 
 from sirius_kernels.contracts import Activation
-from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, rows_by_tokens, rows_by_vector
+from sirius_kernels.cpu_memory import address, floats, integers, threads
+from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, rows_product
 from sirius_kernels.cpu_tile import LANES, make_tile
 
 _F = np.float32
-_ALL = np.empty(0, np.int32)
-_NO_BIAS = np.empty(0, np.float32)
-_NO_GATE = np.empty((0, 0), np.float32)
-_DEPTH_BLOCK = 64  # neurons whose 64-byte lines stay in the L1 cache while every group of tokens passes over them
+_DEPTH_BLOCK = 64  # neurons whose lines of 16 columns serve every group of tokens before the next columns come
 _WIDTH = 2 * LANES
 _tile_4x2 = make_tile(4, 2, prefetch="b")
 _tile_1x2 = make_tile(1, 2, prefetch="b")
@@ -27,15 +24,14 @@ def mlp_hidden(
     active: torch.Tensor | None,
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_hidden`."""
-    neurons, projections, width = gate_up.shape
-    return _rows(x, gate_up, bias, active, neurons, 0, projections, ACTIVATE, ACTIVATIONS[activation], None)
+    return _rows(x, gate_up, bias, active, 0, gate_up.shape[1], ACTIVATE, ACTIVATIONS[activation], None)
 
 
 def mlp_gate(
     x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, activation: Activation
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_gate`."""
-    return _rows(x, gate_up, bias, None, gate_up.shape[0], 0, 1, ACTIVATE, ACTIVATIONS[activation], None)
+    return _rows(x, gate_up, bias, None, 0, 1, ACTIVATE, ACTIVATIONS[activation], None)
 
 
 def mlp_up(
@@ -44,7 +40,7 @@ def mlp_up(
     """See :func:`sirius_kernels.mlp.op.mlp_up`."""
     if gate_up.shape[1] == 1:
         return gate[:, active]
-    return _rows(x, gate_up, bias, active, gate_up.shape[0], gate_up.shape[2], 1, SCALE, 0, gate)
+    return _rows(x, gate_up, bias, active, gate_up.shape[2], 1, SCALE, 0, gate.contiguous())
 
 
 def _rows(
@@ -52,29 +48,22 @@ def _rows(
     gate_up: torch.Tensor,
     bias: torch.Tensor | None,
     active: torch.Tensor | None,
-    neurons: int,
     first: int,
     rows: int,
     mode: int,
     kind: int,
     gate: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Rows ``first // D`` onward of the active neurons times ``x``, finished by ``mode``."""
-    tokens, threads = x.shape[0], numba.get_num_threads()
-    stride = gate_up.shape[1] * gate_up.shape[2]
-    numbers = _ALL if active is None else active.numpy()
-    out = torch.empty(tokens, neurons if active is None else active.shape[0])
-    if out.numel() == 0:
-        return out
-    flat = gate_up.numpy().reshape(-1)
-    biases = _NO_BIAS if bias is None else bias.numpy().reshape(-1)
-    given = _NO_GATE if gate is None else gate.numpy()
-    rows_in, result = x.contiguous().numpy(), out.numpy()
-    if tokens == 1:
-        gates = _NO_BIAS if gate is None else given[0]
-        rows_by_vector(flat, stride, first, rows, rows_in[0], biases, numbers, gates, mode, kind, result[0], threads)
-    else:
-        rows_by_tokens(flat, stride, first, rows, rows_in, biases, numbers, given, mode, kind, result, threads)
+    """``rows`` rows of each active neuron, from its element ``first`` on, times ``x``; finished by ``mode``."""
+    tokens, (neurons, projections, depth) = x.shape[0], gate_up.shape
+    units = neurons if active is None else active.shape[0]
+    x, out = x.contiguous(), torch.empty(tokens, units)
+    if units > 0:
+        rows_product(
+            address(gate_up), gate_up.numel(), projections * depth, first, rows, depth, units, address(active),
+            address(bias), neurons * projections, address(gate), neurons, mode, kind, address(x), tokens,
+            address(out), threads(),
+        )  # fmt: skip
     return out
 
 
@@ -82,16 +71,12 @@ def mlp_down(
     hidden: torch.Tensor, down_t: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor | None
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_down`."""
-    tokens, threads = hidden.shape[0], numba.get_num_threads()
-    numbers = _ALL if active is None else active.numpy()
-    out = torch.zeros(tokens, down_t.shape[1])
-    rows, weight, result = hidden.contiguous().numpy(), down_t.numpy(), out.numpy()
-    if hidden.shape[1] == 0:
-        pass
-    elif tokens == 1:
-        _down_by_vector(rows[0], weight, numbers, result[0], threads)
-    else:
-        _down_by_tokens(rows, weight, numbers, result, threads)
+    (tokens, picked), (neurons, width) = hidden.shape, down_t.shape
+    hidden, out = hidden.contiguous(), torch.zeros(tokens, width)
+    if picked > 0:
+        _down_product(
+            address(down_t), neurons, width, address(active), address(hidden), picked, tokens, address(out), threads()
+        )
     return out if bias is None else out.add_(bias)
 
 
@@ -124,29 +109,10 @@ def _down_by_vector(hidden, down_t, active, out, threads):  # type: ignore[no-un
             out[k] += shares[part, k]
 
 
-@njit(parallel=True, cache=True, fastmath=True)
-def _down_by_tokens(hidden, down_t, active, out, threads):  # type: ignore[no-untyped-def]
-    """Several tokens: each thread owns a range of output columns, so nothing is summed twice."""
-    tokens, neurons = hidden.shape
-    width = down_t.shape[1]
-    columns = width // _WIDTH
-    starts = np.arange(tokens) * neurons
-    for part in prange(threads):
-        low, high = part * columns // threads * _WIDTH, (part + 1) * columns // threads * _WIDTH
-        for base in range(0, neurons, _DEPTH_BLOCK):
-            _down_block(hidden, down_t, active, out, starts, base, min(_DEPTH_BLOCK, neurons - base), low, high)
-    for token in range(tokens):
-        for j in range(neurons if columns * _WIDTH < width else 0):
-            row = down_t[_neuron(active, j)]
-            for k in range(columns * _WIDTH, width):
-                out[token, k] += hidden[token, j] * row[k]
-
-
 @njit
 def _down_block(hidden, down_t, active, out, starts, base, depth, low, high):  # type: ignore[no-untyped-def]
     """Add ``depth`` neurons from ``base`` to the columns ``low:high`` of every token."""
-    tokens, neurons = hidden.shape
-    width = down_t.shape[1]
+    tokens, width = hidden.shape[0], down_t.shape[1]
     a, b, target = hidden.reshape(-1), down_t.reshape(-1), out.reshape(-1)
     gathered = active.shape[0] > 0
     rows = active[base : base + depth] if gathered else active
@@ -162,3 +128,31 @@ def _down_block(hidden, down_t, active, out, starts, base, depth, low, high):  #
             at = token * width + column
             _tile_1x2(a, shifted, token, b, rows, b_from, width, target, at, width, depth, True, _WIDTH)
             token += 1
+
+
+@njit(parallel=True, cache=True, fastmath=True)
+def _down_by_tokens(hidden, down_t, active, out, threads):  # type: ignore[no-untyped-def]
+    """Several tokens: each thread owns a range of output columns, so nothing is summed twice."""
+    (tokens, neurons), width = hidden.shape, down_t.shape[1]
+    columns = width // _WIDTH
+    starts = np.arange(tokens) * neurons
+    for part in prange(threads):
+        low, high = part * columns // threads * _WIDTH, (part + 1) * columns // threads * _WIDTH
+        for base in range(0, neurons, _DEPTH_BLOCK):
+            _down_block(hidden, down_t, active, out, starts, base, min(_DEPTH_BLOCK, neurons - base), low, high)
+    for token in range(tokens):
+        for j in range(neurons if columns * _WIDTH < width else 0):
+            row = down_t[_neuron(active, j)]
+            for k in range(columns * _WIDTH, width):
+                out[token, k] += hidden[token, j] * row[k]
+
+
+@njit("void(" + ", ".join(["int64"] * 9) + ")", cache=True)
+def _down_product(down_t, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
+    """Add ``hidden[tokens, picked] @ down_t[active]`` to ``out[tokens, width]``; arrays by their addresses."""
+    weights, numbers = floats(down_t, neurons * width).reshape(neurons, width), integers(active, picked)
+    if tokens == 1:
+        _down_by_vector(floats(hidden, picked), weights, numbers, floats(out, width), threads)
+    else:
+        rows = floats(hidden, tokens * picked).reshape(tokens, picked)
+        _down_by_tokens(rows, weights, numbers, floats(out, tokens * width).reshape(tokens, width), threads)

@@ -39,9 +39,7 @@ def mlp_hidden(
     return hidden * y[..., 1] if projections == 2 else hidden
 
 
-def mlp_gate(
-    x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, activation: Activation
-) -> torch.Tensor:
+def mlp_gate(x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, activation: Activation) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_gate`."""
     return ACTIVATIONS[activation](functional.linear(x, gate_up[:, 0], None if bias is None else bias[:, 0]))
 

@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional
 
 from sirius_cli.engine.backend import Ops
-from sirius_cli.engine.kv_cache import KVCache, Slots
+from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.config import DecoderConfig
-from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights, MlpWeights
-from sirius_cli.engine.models.norms import normalise, normalise_across_heads_, normalise_heads_
-from sirius_cli.engine.models.rope import rotate_, rotations
+from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights, MlpWeights, NormWeights
+from sirius_cli.engine.models.norms import normalise_across_heads_, normalise_heads_
+from sirius_cli.engine.models.rope import rotations
 
 
 class MlpRunner(Protocol):
@@ -35,7 +35,6 @@ class _Pass:
     rows: torch.Tensor | None
     start: torch.Tensor
     cache: KVCache
-    slots: Slots
     rotations: tuple[torch.Tensor, ...]
     mlp: MlpRunner
 
@@ -67,13 +66,14 @@ class Decoder:
         """
         batch, steps = tokens.shape
         positions = start[:, None] + torch.arange(steps, device=start.device)
+        cache.expect_room(start, steps)
         turns = tuple(rotations(rope, positions) for rope in self.config.ropes)
-        step = _Pass(batch, steps, rows, start, cache, cache.slots(rows, start, steps), turns, mlp)
+        step = _Pass(batch, steps, rows, start, cache, turns, mlp)
         x = self._embed(tokens, positions).view(batch * steps, -1)
         for layer, weights in enumerate(self.weights.layers):
             x = self._layer(layer, weights, x, step)
         if self.weights.final_norm is not None:
-            x = normalise(x, self.weights.final_norm)
+            x = self._norm(x, self.weights.final_norm)
         return x.view(batch, steps, -1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -96,16 +96,16 @@ class Decoder:
 
     def _layer(self, layer: int, weights: LayerWeights, x: torch.Tensor, step: _Pass) -> torch.Tensor:
         """``x + post_norm(block(norm(x)))`` twice, for attention and for the MLP. ``x[N, D]`` is changed in place."""
-        branch = normalise(x, weights.attention_norm) if weights.attention_norm is not None else x
+        branch = self._norm(x, weights.attention_norm) if weights.attention_norm is not None else x
         branch = self._attention(layer, weights, branch, step)
         if weights.attention_post_norm is not None:
-            branch = normalise(branch, weights.attention_post_norm)
+            branch = self._norm(branch, weights.attention_post_norm)
         x.add_(branch, alpha=self.config.residual_multiplier)
 
-        branch = normalise(x, weights.mlp_norm) if weights.mlp_norm is not None else x
+        branch = self._norm(x, weights.mlp_norm) if weights.mlp_norm is not None else x
         branch = step.mlp(layer, branch, weights.mlp, self.ops)
         if weights.mlp_post_norm is not None:
-            branch = normalise(branch, weights.mlp_post_norm)
+            branch = self._norm(branch, weights.mlp_post_norm)
         return x.add_(branch, alpha=self.config.residual_multiplier)
 
     def _attention(self, layer: int, weights: LayerWeights, x: torch.Tensor, step: _Pass) -> torch.Tensor:
@@ -113,12 +113,9 @@ class Decoder:
         qkv = self.ops.linear(x, weights.qkv, weights.qkv_bias).view(step.batch, step.steps, -1, config.head_dim)
         if weights.qk_norm is not None:
             self._normalise_qk_(qkv, weights.qk_norm)
-        if spec.rope is not None:
-            rotate_(qkv[:, :, : config.heads + config.kv_heads], step.rotations[spec.rope])
-        q, k, v = qkv.split_with_sizes((config.heads, config.kv_heads, config.kv_heads), dim=2)
-        step.cache.write(layer, step.slots, k, v)
         mixed = self.ops.attention(
-            q,
+            qkv,
+            None if spec.rope is None else step.rotations[spec.rope],
             step.cache.k[layer],
             step.cache.v[layer],
             step.rows,
@@ -128,6 +125,9 @@ class Decoder:
             softcap=config.attention_softcap,
         )
         return self.ops.linear(mixed.reshape(x.shape[0], -1), weights.out, weights.out_bias)
+
+    def _norm(self, x: torch.Tensor, norm: NormWeights) -> torch.Tensor:
+        return self.ops.normalise(x, norm.weight, norm.bias, eps=norm.eps, centred=norm.kind == "layer")
 
     def _normalise_qk_(self, qkv: torch.Tensor, weight: torch.Tensor) -> None:
         heads, both, eps = self.config.heads, self.config.heads + self.config.kv_heads, self.config.norm_eps

@@ -1,17 +1,7 @@
-"""Normalisation, computed in fp32 and rounded once."""
+"""Normalisation of queries and keys, computed in fp32 and rounded once."""
 
 import torch
 from torch.nn import functional
-
-from sirius_cli.engine.models.layout import NormWeights
-
-
-def normalise(x: torch.Tensor, norm: NormWeights) -> torch.Tensor:
-    """RMSNorm or LayerNorm over the last dimension: ``x[..., D]`` -> ``[..., D]`` in the dtype of ``x``."""
-    width = x.shape[-1:]
-    if norm.kind == "rms":
-        return functional.rms_norm(x.float(), width, norm.weight, norm.eps).to(x.dtype)
-    return functional.layer_norm(x.float(), width, norm.weight, norm.bias, norm.eps).to(x.dtype)
 
 
 def normalise_heads_(qk: torch.Tensor, weight: torch.Tensor, eps: float) -> None:

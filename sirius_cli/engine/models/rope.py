@@ -16,16 +16,6 @@ def rotations(spec: RopeSpec, positions: torch.Tensor) -> torch.Tensor:
     return torch.polar(torch.full_like(angles, spec.scaling), angles)
 
 
-def rotate_(x: torch.Tensor, rotation: torch.Tensor) -> None:
-    """Turn the first ``2 * pairs`` dimensions of ``x[R, T, H, d]`` in place, in fp32."""
-    turned = x[..., : 2 * rotation.shape[-1]]
-    pairs = turned.view(*turned.shape[:-1], -1, 2)
-    if x.dtype is torch.float32:
-        torch.view_as_complex(pairs).mul_(rotation)
-    else:
-        pairs.copy_(torch.view_as_real(torch.view_as_complex(pairs.float()) * rotation))
-
-
 def interleave(x: torch.Tensor, head_dim: int, rotated: int) -> torch.Tensor:
     """Reorder ``x[H * head_dim, ...]``: in each head, dimensions ``i`` and ``i + rotated / 2`` become neighbours."""
     rest = x.shape[1:]
