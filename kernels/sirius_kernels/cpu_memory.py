@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 NOTHING = 0  # the address of an argument that is not there
 
-_threads = numba.config.NUMBA_NUM_THREADS
+_threads: int = numba.config.NUMBA_NUM_THREADS
 
 
 def set_threads(count: int) -> None:

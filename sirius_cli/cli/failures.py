@@ -15,7 +15,7 @@ from sirius_cli.cli import diagnostics, output
 from sirius_cli.errors import EnvironmentProblem, SiriusError, UsageError
 from sirius_cli.exit_codes import ExitCode
 
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+_OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory")
 _MACHINE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO)
 
 
@@ -69,7 +69,7 @@ def _is_out_of_memory(problem: BaseException) -> bool:
     """torch is not imported for this: its class is known by name, its CPU allocator by the message."""
     if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(problem, RuntimeError) and any(words in str(problem) for words in _OUT_OF_MEMORY)
+    return isinstance(problem, RuntimeError) and any(words in str(problem).lower() for words in _OUT_OF_MEMORY)
 
 
 def _report_bug(problem: BaseException) -> str:

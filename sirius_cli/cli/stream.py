@@ -59,7 +59,8 @@ def with_status(events: Iterator[StepEvent], text: str, *, plain: bool) -> Itera
 
 def figures(metrics: Metrics, finish_reason: str) -> str:
     """One line of figures. What was not measured is left out."""
-    parts = [f"{metrics.committed_tokens} tokens"]
+    count = metrics.committed_tokens
+    parts = [f"{count} token{'' if count == 1 else 's'}"]
     parts += _figure("{:.1f} tok/s", metrics.decode_tokens_per_second)
     parts += _figure("AAL {:.1f}", metrics.aal)
     parts += _figure("effective density {:.2f}", metrics.effective_density)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+
 from sirius_kernels import cpu_jit
 from sirius_kernels.attention.op import attention
 from sirius_kernels.contracts import Activation, Impl

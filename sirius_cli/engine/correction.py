@@ -9,7 +9,7 @@ from time import perf_counter
 
 import torch
 
-from sirius_cli.core.events import Checked, Committed, CommittedToken, Drafted, Origin, StepEvent
+from sirius_cli.core.events import Checked, CommittedToken, Drafted, Origin, StepEvent
 from sirius_cli.core.profile import CorrectionSpec
 from sirius_cli.engine.acceptance import Verdict, judge
 from sirius_cli.engine.drafts.policy import DraftPolicy
@@ -24,12 +24,16 @@ from sirius_cli.engine.tokens import Tokens
 
 @dataclass(slots=True)
 class Draft:
-    """What a row's sparse steps wrote. ``distributions`` is filled when sampling alone."""
+    """What a row's sparse steps wrote, and how sure the draft is of all of it (the product of its probabilities).
+
+    ``distributions`` is filled when sampling alone.
+    """
 
     limit: int
     ids: list[int] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
     distributions: list[torch.Tensor] = field(default_factory=list)
+    certainty: float = 1.0
     ended: bool = False
 
     @property
@@ -120,9 +124,10 @@ class CorrectionLoop:
         for (row, draft), (token, distribution), probability in zip(working, chosen, probabilities, strict=True):
             draft.ids.append(token)
             draft.probabilities.append(probability)
+            draft.certainty *= probability
             if distribution is not None:
                 draft.distributions.append(distribution)
-            draft.ended = row.drafts_a_stop(draft.ids)
+            draft.ended = draft.certainty < self.spec.confidence or row.drafts_a_stop(draft.ids)
 
     @torch.inference_mode()
     def _check(self, live: list[Row], drafts: list[Draft]) -> tuple[list[torch.Tensor], float]:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -58,7 +59,17 @@ def _processors() -> int:
 def _set_threads(ops: Ops, threads: int) -> None:
     """The compiled kernels bring their own threads. torch's would wait actively on the same cores, so it gets one."""
     if ops.impl == "numba":
-        cpu_jit.load(cache_dir() / "kernels", threads)
+        _load_kernels(cache_dir() / "kernels", threads)
         torch.set_num_threads(1)
     else:
         torch.set_num_threads(threads)
+
+
+def _load_kernels(folder: Path, threads: int) -> None:
+    try:
+        cpu_jit.load(folder, threads)
+    except RuntimeError as error:  # numba's, where neither this folder nor any of its own can be written
+        if "no locator available" not in str(error):
+            raise
+        hint = "name a folder you may write to in SIRIUS_HOME or NUMBA_CACHE_DIR"
+        raise EnvironmentProblem(f"the compiled kernels cannot be kept in {folder}", hint) from error

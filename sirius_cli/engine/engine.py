@@ -13,9 +13,10 @@ from sirius_cli.engine.correction import CorrectionLoop
 from sirius_cli.engine.device import Placement, place
 from sirius_cli.engine.drafts import make_policy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
+from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.counts import parameter_counts
-from sirius_cli.engine.models.decoder import Decoder
+from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
 from sirius_cli.engine.prefill import prefill_chunk
 from sirius_cli.engine.row import Row
@@ -75,6 +76,23 @@ class Engine:
             ops=placement.describe(),
         )
         return cls(model, Tokens.load(folder), profile, loaded, placement)
+
+    def twin(self, profile: Profile) -> "Engine":
+        """Another engine over the same weights, with its own text and ``profile``."""
+        return Engine(self.model, self.tokens, profile, self.loaded, self._placement)
+
+    @torch.inference_mode()
+    def dense_step_ms(self) -> float | None:
+        """Time one dense step behind the last text: the yardstick of a check. None before the first answer.
+
+        The step writes to the slot after the text, which the next pass overwrites.
+        """
+        text = self._text
+        if text is None or len(text.ids) >= text.cache.capacity:
+            return None
+        start = perf_counter()
+        run_rows(self.model, text.cache, [0], [text.ids[-1:]], [len(text.ids)], dense_mlp)
+        return 1000 * (perf_counter() - start)
 
     def generate(self, request: GenerationRequest) -> Events:
         """Answer one request; closing the iterator cancels it.

@@ -28,7 +28,7 @@ def _nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
 def token_probabilities(logits: torch.Tensor, tokens: list[int]) -> list[float]:
     """The model's own probability (temperature 1) of ``tokens[i]`` after ``logits[i]``."""
     chosen = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]
-    return (chosen - logits.logsumexp(-1)).exp().tolist()  # type: ignore[no-any-return]
+    return (chosen - logits.logsumexp(-1)).exp().tolist()
 
 
 class Chooser:

@@ -34,6 +34,10 @@ def test_a_length_limit_shows_in_the_figures(run_chat: Run) -> None:
     assert "finish: length" in result.err
 
 
+def test_one_token_is_singular(run_chat: Run) -> None:
+    assert run_chat("hello", "-n", "1").err.startswith("1 token, ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "prompt"),
     [

@@ -87,6 +87,8 @@ def test_a_group_without_a_command_shows_its_help(capsys: pytest.CaptureFixture[
          "error: the system refused a file operation: No space left on device: /f\n"),
         (ModuleNotFoundError("x", name="torch"), 3,
          "error: the Python package torch is missing; install sirius-llm again\n"),
+        (RuntimeError("unable to mmap 5 bytes from file </m>: Cannot allocate memory (12)"), 3,
+         "error: out of memory; use a smaller model, a shorter prompt or fewer new tokens\n"),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), 3,
          "error: out of memory; use a smaller model, a shorter prompt or fewer new tokens\n"),
     ],

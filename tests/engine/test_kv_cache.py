@@ -4,11 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sirius_kernels.attention.reference import write
 from tiny_models import make_model
 
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.families import convert
+from sirius_kernels.attention.reference import write
 
 CONFIG = convert(make_model("qwen3").config)
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sirius_kernels.attention.op import attention
 from sirius_kernels.contracts import ContractError
 from sirius_kernels.linear.op import linear

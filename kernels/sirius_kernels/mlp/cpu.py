@@ -10,7 +10,7 @@ from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, rows_product
 from sirius_kernels.cpu_tile import LANES, make_tile
 
 _F = np.float32
-_DEPTH_BLOCK = 64  # neurons whose lines of 16 columns serve every group of tokens before the next columns come
+_DEPTH_BLOCK = 128  # neurons whose lines of 16 columns serve every group of tokens before the next columns come
 _WIDTH = 2 * LANES
 _tile_4x2 = make_tile(4, 2, prefetch="b")
 _tile_1x2 = make_tile(1, 2, prefetch="b")

@@ -3,16 +3,17 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, PretrainedConfig
-from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from sirius_cli.engine.models.config import DecoderConfig, LayerSpec, RopeSpec, TensorNames
+from sirius_cli.engine.models.config_cache import remembered
 from sirius_cli.errors import ModelError
 from sirius_kernels.contracts import Activation
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 _ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",
@@ -35,15 +36,25 @@ def read_config(folder: Path) -> DecoderConfig:
         raise ModelError(f"{folder} holds a '{family}' model ({architecture})", f"supported are {supported}")
     if raw.get("quantization_config"):
         raise ModelError(f"{folder} holds quantised weights", "use the checkpoint that it was made from, or its GGUF")
+    return remembered(folder / "config.json", lambda: convert(_read_source(folder, family)))
+
+
+def _read_source(folder: Path, family: str) -> "PretrainedConfig":
+    # Imported only where it is needed: these take seconds.
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig
+
     try:
-        source = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        source: PretrainedConfig = AutoConfig.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{folder / 'config.json'} is not a valid '{family}' config: {reason}") from error
-    return convert(source)
+    return source
 
 
-def convert(source: PretrainedConfig) -> DecoderConfig:
+def convert(source: "PretrainedConfig") -> DecoderConfig:
     """Describe the model of a transformers config. Raises ``ModelError`` for a variant that the decoder lacks."""
     if getattr(source, "use_bidirectional_attention", None):
         raise ModelError(f"this '{source.model_type}' model attends to later tokens", "it cannot write text")
@@ -67,27 +78,27 @@ def _read_json(path: Path) -> dict[str, Any]:
     return raw
 
 
-def _llama(source: PretrainedConfig) -> DecoderConfig:
+def _llama(source: "PretrainedConfig") -> DecoderConfig:
     return _standard(source, **_biases(source), mlp_bias=source.mlp_bias)
 
 
-def _mistral(source: PretrainedConfig) -> DecoderConfig:
+def _mistral(source: "PretrainedConfig") -> DecoderConfig:
     return _standard(source, layers=_layers([source.sliding_window] * source.num_hidden_layers))
 
 
-def _qwen2(source: PretrainedConfig) -> DecoderConfig:
+def _qwen2(source: "PretrainedConfig") -> DecoderConfig:
     return _standard(source, qkv_bias=True, layers=_layers(_windows(source)))
 
 
-def _qwen3(source: PretrainedConfig) -> DecoderConfig:
+def _qwen3(source: "PretrainedConfig") -> DecoderConfig:
     return _standard(source, **_biases(source), qk_norm="head", layers=_layers(_windows(source)))
 
 
-def _gemma2(source: PretrainedConfig) -> DecoderConfig:
+def _gemma2(source: "PretrainedConfig") -> DecoderConfig:
     return _gemma(source, layers=_layers(_windows(source)))
 
 
-def _gemma3(source: PretrainedConfig) -> DecoderConfig:
+def _gemma3(source: "PretrainedConfig") -> DecoderConfig:
     kinds = ("full_attention", "sliding_attention")
     layers = tuple(
         LayerSpec(window, kinds.index(kind)) for window, kind in zip(_windows(source), source.layer_types, strict=True)
@@ -95,7 +106,7 @@ def _gemma3(source: PretrainedConfig) -> DecoderConfig:
     return _gemma(source, qk_norm="head", layers=layers, ropes=tuple(_rope(source, kind) for kind in kinds))
 
 
-def _gemma(source: PretrainedConfig, **differences: Any) -> DecoderConfig:
+def _gemma(source: "PretrainedConfig", **differences: Any) -> DecoderConfig:
     names = TensorNames(
         attention_post_norm="post_attention_layernorm",
         mlp_norm="pre_feedforward_layernorm",
@@ -114,13 +125,13 @@ def _gemma(source: PretrainedConfig, **differences: Any) -> DecoderConfig:
     )
 
 
-def _phi3(source: PretrainedConfig) -> DecoderConfig:
+def _phi3(source: "PretrainedConfig") -> DecoderConfig:
     names = TensorNames(qkv=("self_attn.qkv_proj",), gate_up=("mlp.gate_up_proj",))
     layers = _layers([source.sliding_window] * source.num_hidden_layers)
     return _standard(source, layers=layers, names=names)
 
 
-def _olmo2(source: PretrainedConfig) -> DecoderConfig:
+def _olmo2(source: "PretrainedConfig") -> DecoderConfig:
     names = TensorNames(
         attention_norm=None,
         attention_post_norm="post_attention_layernorm",
@@ -130,7 +141,7 @@ def _olmo2(source: PretrainedConfig) -> DecoderConfig:
     return _standard(source, **_biases(source), qk_norm="full", names=names)
 
 
-def _smollm3(source: PretrainedConfig) -> DecoderConfig:
+def _smollm3(source: "PretrainedConfig") -> DecoderConfig:
     layers = tuple(
         LayerSpec(window if source.use_sliding_window else None, 0 if has_rope else None)
         for window, has_rope in zip(_windows(source), source.no_rope_layers, strict=False)
@@ -138,7 +149,7 @@ def _smollm3(source: PretrainedConfig) -> DecoderConfig:
     return _standard(source, **_biases(source), mlp_bias=source.mlp_bias, layers=layers)
 
 
-def _granite(source: PretrainedConfig) -> DecoderConfig:
+def _granite(source: "PretrainedConfig") -> DecoderConfig:
     return _standard(
         source,
         **_biases(source),
@@ -150,7 +161,7 @@ def _granite(source: PretrainedConfig) -> DecoderConfig:
     )
 
 
-def _opt(source: PretrainedConfig) -> DecoderConfig:
+def _opt(source: "PretrainedConfig") -> DecoderConfig:
     if not source.do_layer_norm_before or source._remove_final_layer_norm:
         raise ModelError("this OPT model normalises after its layers", "only do_layer_norm_before is supported")
     if source.word_embed_proj_dim != source.hidden_size:
@@ -182,7 +193,7 @@ def _opt(source: PretrainedConfig) -> DecoderConfig:
     )
 
 
-FAMILIES: dict[str, Callable[[PretrainedConfig], DecoderConfig]] = {
+FAMILIES: "dict[str, Callable[[PretrainedConfig], DecoderConfig]]" = {
     "gemma2": _gemma2,
     "gemma3_text": _gemma3,
     "granite": _granite,
@@ -197,7 +208,7 @@ FAMILIES: dict[str, Callable[[PretrainedConfig], DecoderConfig]] = {
 }
 
 
-def _standard(source: PretrainedConfig, **differences: Any) -> DecoderConfig:
+def _standard(source: "PretrainedConfig", **differences: Any) -> DecoderConfig:
     """A Llama, but for ``differences``."""
     fields: dict[str, Any] = {
         "intermediate_size": source.intermediate_size,
@@ -209,7 +220,7 @@ def _standard(source: PretrainedConfig, **differences: Any) -> DecoderConfig:
     return _common(source, **fields)
 
 
-def _common(source: PretrainedConfig, **differences: Any) -> DecoderConfig:
+def _common(source: "PretrainedConfig", **differences: Any) -> DecoderConfig:
     """What all families name alike, and ``differences``."""
     head_dim = _head_dim(source)
     fields: dict[str, Any] = {
@@ -227,15 +238,15 @@ def _common(source: PretrainedConfig, **differences: Any) -> DecoderConfig:
     return DecoderConfig(**(fields | differences))
 
 
-def _head_dim(source: PretrainedConfig) -> int:
+def _head_dim(source: "PretrainedConfig") -> int:
     return int(getattr(source, "head_dim", None) or source.hidden_size // source.num_attention_heads)
 
 
-def _biases(source: PretrainedConfig) -> dict[str, bool]:
+def _biases(source: "PretrainedConfig") -> dict[str, bool]:
     return {"qkv_bias": source.attention_bias, "out_bias": source.attention_bias}
 
 
-def _activation(source: PretrainedConfig) -> Activation:
+def _activation(source: "PretrainedConfig") -> Activation:
     keys = ("hidden_act", "hidden_activation", "activation_function")
     name = next(getattr(source, key) for key in keys if hasattr(source, key))
     if name not in _ACTIVATIONS:
@@ -243,7 +254,7 @@ def _activation(source: PretrainedConfig) -> Activation:
     return _ACTIVATIONS[name]
 
 
-def _windows(source: PretrainedConfig) -> list[int | None]:
+def _windows(source: "PretrainedConfig") -> list[int | None]:
     """The sliding window of each layer, by its type."""
     by_type = {"full_attention": None, "sliding_attention": source.sliding_window}
     kinds = source.layer_types
@@ -259,7 +270,7 @@ def _layers(windows: list[int | None]) -> tuple[LayerSpec, ...]:
     return tuple(LayerSpec(window) for window in windows)
 
 
-def _max_positions(source: PretrainedConfig) -> int:
+def _max_positions(source: "PretrainedConfig") -> int:
     """The context. LongRoPE's second set of frequencies, beyond its original context, is not supported."""
     rope = getattr(source, "rope_parameters", None) or {}
     if rope.get("rope_type") == "longrope":
@@ -267,7 +278,7 @@ def _max_positions(source: PretrainedConfig) -> int:
     return int(source.max_position_embeddings)
 
 
-def _rope(source: PretrainedConfig, layer_type: str | None = None) -> RopeSpec:
+def _rope(source: "PretrainedConfig", layer_type: str | None = None) -> RopeSpec:
     """The frequencies of one set of rotary positions, by the rule that the config names."""
     parameters = source.rope_parameters[layer_type] if layer_type else source.rope_parameters
     rope_type = parameters["rope_type"]
@@ -276,11 +287,13 @@ def _rope(source: PretrainedConfig, layer_type: str | None = None) -> RopeSpec:
     if rope_type not in _SCALED_ROPES:
         known = ", ".join(("default", *_SCALED_ROPES))
         raise ModelError(f"rotary positions of type '{rope_type}' are not supported", f"known are {known}")
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
     frequencies, scaling = ROPE_INIT_FUNCTIONS[rope_type](source, torch.device("cpu"), layer_type=layer_type)
     return RopeSpec(tuple(frequencies.tolist()), float(scaling))
 
 
-def _rotated(source: PretrainedConfig, parameters: dict[str, Any]) -> int:
+def _rotated(source: "PretrainedConfig", parameters: dict[str, Any]) -> int:
     share = parameters.get("partial_rotary_factor", 1.0) if source.model_type == "phi3" else 1.0
     return int(_head_dim(source) * share)
 

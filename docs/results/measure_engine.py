@@ -1,0 +1,195 @@
+"""Measure the engine on a CPU, side by side: `transformers.generate`, dense, exact and corrected decoding.
+
+    python docs/results/measure_engine.py --model FOLDER --data QUESTIONS.jsonl --shots SHOTS.jsonl --out RUN.jsonl
+
+Every prompt is answered by every method in turn before the next prompt comes, so that a drifting machine slows all of
+them alike; figures are compared prompt by prompt. One line of JSON per prompt is written at once; the same command
+goes on where it was stopped. `--summary RUN.jsonl` prints the figures of a run.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+METHODS = ("dense", "exact", "sirius", "fine")
+
+
+def questions(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def load_engines(folder: Path, threads: int | None) -> dict[str, Any]:
+    """One engine per method over one copy of the weights, so that each keeps its own KV of the shared shots."""
+    from sirius_cli.engine.engine import Engine
+
+    profiles = {"dense": "dense", "exact": "exact", "sirius": "sirius", "fine": "sirius-fine"}
+    first = Engine.load(folder, name=folder.name, profile=_profile("dense"), threads=threads)
+    engines = {"dense": first}
+    for method in METHODS[1:]:
+        engines[method] = first.twin(_profile(profiles[method]))
+    return engines
+
+
+def _profile(name: str) -> Any:
+    from sirius_cli.config.resolve import resolve_profile
+
+    return resolve_profile(name, {}, {}).profile
+
+
+def messages(shots: list[dict[str, str]], question: str) -> list[dict[str, str]]:
+    turns = []
+    for shot in shots:
+        turns += [{"role": "user", "content": shot["question"]}, {"role": "assistant", "content": shot["answer"]}]
+    return [*turns, {"role": "user", "content": question}]
+
+
+def prime(engines: dict[str, Any], shots: list[dict[str, str]]) -> None:
+    """Put the shots into every engine's KV cache, up to where the questions begin to differ."""
+    from sirius_cli.core.request import GenerationRequest
+
+    tokens = engines["dense"].tokens
+    first, second = tokens.chat(messages(shots, "1")), tokens.chat(messages(shots, "A"))
+    shared = next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    for engine in engines.values():
+        list(engine.generate(GenerationRequest(tuple(first[:shared]), max_new_tokens=1)))
+
+
+def answer(engine: Any, prompt: list[int], limit: int) -> dict[str, Any]:
+    from sirius_cli.core.events import Committed
+    from sirius_cli.core.metrics import fold
+    from sirius_cli.core.request import GenerationRequest
+
+    events = list(engine.generate(GenerationRequest(tuple(prompt), max_new_tokens=limit)))
+    ids = [token.token_id for event in events if isinstance(event, Committed) for token in event.tokens]
+    metrics = fold(events)
+    return {
+        "ids": ids,
+        "tokens_per_second": metrics.decode_tokens_per_second,
+        "advances": metrics.advances,
+        "effective_density": metrics.effective_density,
+        "effective_read": metrics.effective_read,
+        "corrected_fraction": metrics.corrected_fraction,
+        "draft_step_ms": metrics.draft_step_ms,
+        "check_ms": metrics.check_ms,
+        "reused": events[0].reused_tokens,
+    }
+
+
+class Clock:
+    """A transformers streamer that notes when tokens come."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def put(self, value: Any) -> None:
+        self.times.append(time.perf_counter())
+
+    def end(self) -> None:
+        """Nothing is held back."""
+
+
+def generate_with_transformers(model: Any, prompt: list[int], limit: int) -> dict[str, Any]:
+    import torch
+
+    clock = Clock()
+    ids = torch.tensor([prompt])
+    out = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, do_sample=False, streamer=clock,
+        repetition_penalty=1.0,
+    )  # fmt: skip
+    times = clock.times[1:]  # the first is the prompt
+    rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
+    return {"ids": out[0, len(prompt) :].tolist(), "tokens_per_second": rate}
+
+
+def load_transformers(folder: Path, threads: int | None) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(threads or torch.get_num_threads())
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def run(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    import torch
+
+    threads = args.threads or torch.get_num_threads()
+    hf = load_transformers(args.model, threads) if args.transformers else None
+    engines = load_engines(args.model, threads)
+    shots = questions(args.shots)[: args.num_shots]
+    done = len(args.out.read_text().splitlines()) if args.out.exists() else 0
+    prime(engines, shots)
+    for index, item in enumerate(questions(args.data)[: args.limit]):
+        if index < done:
+            continue
+        prompt = engines["dense"].tokens.chat(messages(shots, item["question"]))
+        row: dict[str, Any] = {"index": index, "prompt_tokens": len(prompt), "threads": threads}
+        for method in args.methods:
+            row[method] = answer(engines[method], prompt, args.max_new_tokens)
+        if hf is not None and index < args.transformers:
+            torch.set_num_threads(threads)
+            row["transformers"] = generate_with_transformers(hf, prompt, args.max_new_tokens)
+            torch.set_num_threads(1)
+        yield row
+
+
+def spread(values: list[float]) -> str:
+    ordered = sorted(values)
+    low, high = ordered[len(ordered) // 10], ordered[-1 - len(ordered) // 10]
+    return f"{statistics.median(ordered):.3f} (10-90 %: {low:.3f} to {high:.3f}, n {len(ordered)})"
+
+
+def summarise(path: Path) -> None:
+    rows = questions(path)
+    report = sys.stdout.write
+    for other in (*METHODS[1:], "transformers"):
+        both = [row for row in rows if other in row and "dense" in row]
+        if not both:
+            continue
+        same = sum(row[other]["ids"] == row["dense"]["ids"] for row in both)
+        pairs = [(row[other]["tokens_per_second"], row["dense"]["tokens_per_second"]) for row in both]
+        report(f"{other}: same tokens as dense {same} of {len(both)}\n")
+        report(f"{other}: tok/s over dense {spread([a / b for a, b in pairs if a and b])}\n")
+        if other != "transformers":
+            advances = [advance for row in both for advance in row[other]["advances"]]
+            report(f"{other}: AAL {sum(advances) / len(advances):.2f} over {len(advances)} checks\n")
+            for name, key in (("draft step", "draft_step_ms"), ("check", "check_ms")):
+                ratios = [row[other][key] / row["dense"]["check_ms"] for row in both if row[other][key]]
+                report(f"{other}: {name} over dense step {spread(ratios)}\n")
+            for key in ("effective_density", "effective_read", "corrected_fraction"):
+                report(f"{other}: {key} {statistics.mean(row[other][key] for row in both if row[other][key] is not None):.3f}\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="folder of the safetensors (`sirius models show` names it)")
+    parser.add_argument("--data", type=Path, help="GSM8K questions as JSON lines")
+    parser.add_argument("--shots", type=Path, help="solved GSM8K problems as JSON lines")
+    parser.add_argument("--out", type=Path, help="results, one JSON line a prompt")
+    parser.add_argument("--summary", type=Path, help="print the figures of this run instead")
+    parser.add_argument("--limit", type=int, default=50)
+    parser.add_argument("--num-shots", type=int, default=4)
+    parser.add_argument("--max-new-tokens", type=int, default=64)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS[:3]))
+    parser.add_argument("--transformers", type=int, default=0, metavar="N", help="run transformers on the first N too")
+    args = parser.parse_args()
+    if args.summary:
+        summarise(args.summary)
+        return
+    sys.stderr.write(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}\n")
+    with args.out.open("a") as out:
+        for row in run(args):
+            out.write(json.dumps(row) + "\n")
+            out.flush()
+            sys.stderr.write(f"{row['index']}\n")
+
+
+if __name__ == "__main__":
+    main()
