@@ -3,4 +3,4 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("GOMP_SPINCOUNT", "500")
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")

@@ -163,7 +163,8 @@ def summarise(path: Path) -> None:
                 ratios = [row[other][key] / row["dense"]["check_ms"] for row in both if row[other][key]]
                 report(f"{other}: {name} over dense step {spread(ratios)}\n")
             for key in ("effective_density", "effective_read", "corrected_fraction"):
-                report(f"{other}: {key} {statistics.mean(row[other][key] for row in both if row[other][key] is not None):.3f}\n")
+                values = [row[other][key] for row in both if row[other][key] is not None]
+                report(f"{other}: {key} {statistics.mean(values):.3f}\n")
 
 
 def main() -> None:

@@ -2,22 +2,18 @@
 
 import hashlib
 import importlib
-import os
 from pathlib import Path
 
-# Turns of waiting, about a microsecond, before a thread sleeps until its next share of work. libgomp itself
-# waits actively for milliseconds: beside other programs on the same cores a join then cost 12 ms, with this 3 us.
-_SPIN = "500"
 _MODULES = ("norm.cpu", "linear.cpu", "mlp.cpu", "select.cpu", "attention.cpu")
 
 
 def unavailable_reason() -> str:
     """Why the compiled kernels cannot run here; empty if they can."""
     try:
-        import numba  # noqa: F401  (imports numpy and LLVM; fails on an unsupported pair of versions)
+        import numba  # (imports numpy and LLVM; fails on an unsupported pair of versions)
     except ImportError as error:
         return f"numba cannot be imported: {error}"
-    return ""
+    return "NUMBA_DISABLE_JIT is set" if numba.config.DISABLE_JIT else ""
 
 
 def load(cache_dir: Path, threads: int) -> None:
@@ -26,7 +22,6 @@ def load(cache_dir: Path, threads: int) -> None:
     The first time compiles them for about half a minute, later times read them from ``cache_dir``. The cache is keyed
     by the kernels' sources as well: numba looks at one file only, and kernels share code.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)
     import numba
 
     if not numba.config.CACHE_DIR:

@@ -36,6 +36,7 @@ def chat(
     method: options.Method = None,
     keep: options.Keep = None,
     window: options.Window = None,
+    confidence: options.Confidence = None,
     accept: options.Accept = None,
     threshold: options.Threshold = None,
     accept_temperature: options.AcceptTemperature = None,

@@ -58,6 +58,9 @@ ProfileName = Annotated[str | None, _option("--profile", metavar="NAME|FILE", he
 Method = Annotated[str | None, _option("--method", metavar="dense|coarse|fine", help="Which weights a draft uses.")]
 Keep = Annotated[float | None, _option("--keep", help="Fraction of neurons kept.")]
 Window = Annotated[int | None, _option("--window", help="Tokens per check.")]
+Confidence = Annotated[
+    float | None, _option("--confidence", help="A draft ends early once it is less sure than this; 0: never.")
+]
 Accept = Annotated[str | None, _option("--accept", metavar="exact|likelihood", help="Rule of the check.")]
 Threshold = Annotated[float | None, _option("--threshold", help="Lowest acceptable dense probability.")]
 AcceptTemperature = Annotated[float | None, _option("--accept-temperature", help="Temperature of that probability.")]
@@ -100,6 +103,7 @@ _OVERRIDES = (
     _Override("--spr", "draft.keep", lambda sparsity: round(1.0 - sparsity, 12)),
     _Override("--window", "correction.window"),
     _Override("--kernel-size", "correction.window"),
+    _Override("--confidence", "correction.confidence"),
     _Override("--accept", "correction.accept"),
     _Override("--threshold", "correction.threshold"),
     _Override("--thr", "correction.threshold"),

@@ -37,6 +37,7 @@ _SETTINGS = {
     "method": _Setting("draft.method", str),
     "keep": _Setting("draft.keep", float),
     "window": _Setting("correction.window", int),
+    "confidence": _Setting("correction.confidence", float),
     "accept": _Setting("correction.accept", str),
     "threshold": _Setting("correction.threshold", float),
     "accept-temperature": _Setting("correction.temperature", float),

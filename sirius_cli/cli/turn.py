@@ -67,9 +67,10 @@ def play(session: Session, prompt: str, look: Look, sinks: list[Sink]) -> Answer
     view = TextView(stream.correction_style(colour=look.colour, plain=look.plain))
     shown: list[Sink] = sinks if look.for_machines else [*sinks, view]
     try:
-        answer = answers.collect(_run(session, prompt, shown, quiet=look.quiet))
+        events = _run(session, prompt, shown, quiet=look.quiet)
     finally:
         view.end()
+    answer = answers.collect(events, session.engine.dense_step_ms() if look.as_json else None)
     if look.as_json:
         output.write_json(_document(session, answer))
     if not look.for_machines:

@@ -17,6 +17,7 @@ _VARIABLES = {
     "draft.method": "SIRIUS_METHOD",
     "draft.keep": "SIRIUS_KEEP",
     "correction.window": "SIRIUS_WINDOW",
+    "correction.confidence": "SIRIUS_CONFIDENCE",
     "correction.accept": "SIRIUS_ACCEPT",
     "correction.threshold": "SIRIUS_THRESHOLD",
     "correction.temperature": "SIRIUS_ACCEPT_TEMPERATURE",

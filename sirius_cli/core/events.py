@@ -59,7 +59,8 @@ class Drafted:
 class Checked:
     """One dense pass over a window: ``accepted`` of ``drafted`` tokens are kept.
 
-    ``short`` marks a window that a stop, the length limit or the context made smaller than the profile's.
+    ``short`` marks a window that is smaller than the profile's: a drafted stop, the length limit, the context or the
+    draft's own doubt ended it early.
     """
 
     kind: ClassVar[str] = "checked"

@@ -26,7 +26,7 @@ class CorrectionSpec(_Part):
     enabled: bool = Field(default=True, description="false lets the draft answer alone")
     window: int = Field(default=16, ge=1, le=256, description="tokens per check, the checked token included")
     confidence: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="a draft ends early once its own probability falls below this; 0: never"
+        default=0.0, ge=0.0, le=1.0, description="a draft ends early once it is less sure than this; 0: never"
     )
     accept: AcceptRule = Field(default="likelihood", description="exact is lossless; likelihood is the paper's rule")
     threshold: float = Field(default=0.1, ge=0.0, le=1.0, description="lowest acceptable dense probability")

@@ -79,11 +79,12 @@ class CorrectionLoop:
         advances = []
         for row, draft, dense in zip(live, drafts, logits, strict=True):
             verdict = judge(self.spec, row.chooser, dense, draft.ids, draft.distributions)
-            committed = row.commit(self._final(draft, verdict, dense), self._now())
+            tokens, now = self._final(draft, verdict, dense), self._now()
+            committed = row.commit(tokens, now)
             self.cache.advance(row.index, len(committed.tokens))
             advances.append(len(committed.tokens))
             short = self.policy is not None and len(draft.ids) + 1 < self.spec.window
-            events.append(Checked(row.index, self._now(), row.window, len(draft.ids), verdict.accepted, short, seconds))
+            events.append(Checked(row.index, now, row.window, len(draft.ids), verdict.accepted, short, seconds))
             events.append(committed)
         if self.statistic is not None:
             self.statistic.fold([row.index for row in live], advances)
@@ -137,7 +138,7 @@ class CorrectionLoop:
         rows = [row.index for row in live]
         starts = [self.cache.lengths[index] for index in rows]
         logits = run_rows(self.model, self.cache, rows, windows, starts, self.statistic or dense_mlp)
-        return list(logits.split([len(window) for window in windows])), perf_counter() - start
+        return list(logits.split_with_sizes([len(window) for window in windows])), perf_counter() - start
 
     def _final(self, draft: Draft, verdict: Verdict, dense: torch.Tensor) -> list[CommittedToken]:
         """The tokens that a verdict commits, with their dense probabilities."""

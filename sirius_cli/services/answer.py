@@ -24,14 +24,14 @@ class Answer:
     metrics: Metrics
 
 
-def collect(events: Sequence[StepEvent]) -> Answer:
-    """Fold the events of one request."""
+def collect(events: Sequence[StepEvent], dense_step_ms: float | None = None) -> Answer:
+    """Fold the events of one request; ``dense_step_ms`` is what a check's cost is compared with."""
     return Answer(
         prompt_tokens=sum(event.prompt_tokens for event in events if isinstance(event, Prefilled)),
         text="".join(map(text_of, events)),
         tokens=tuple(token for event in events if isinstance(event, Committed) for token in event.tokens),
         finish_reason=next((event.reason for event in events if isinstance(event, Finished)), "cancelled"),
-        metrics=fold(events),
+        metrics=fold(events, dense_step_ms=dense_step_ms),
     )
 
 

@@ -64,6 +64,9 @@ class FakeEngine:
         default_factory=lambda: Loaded("fake", "cpu", "float32", 1_000_000, 0.5, {"mlp": "reference"})
     )
 
+    def dense_step_ms(self) -> float:
+        return 10.0
+
     def generate(self, request: GenerationRequest) -> Generator[StepEvent, None, None]:
         self.requests.append(request)
         if len(request.prompt_ids) > self.context:

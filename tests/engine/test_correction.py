@@ -49,16 +49,18 @@ def test_exact_is_dense_for_every_family(name, method, tiny_model):
     limit=st.integers(1, 50),
     eos=st.frozensets(st.integers(0, 100), max_size=4),
     stops=st.lists(st.text(st.sampled_from([chr(0x21 + i) for i in range(101)]), min_size=1, max_size=2), max_size=4),
+    confidence=st.sampled_from([0.0, 0.1, 1.0]),
     compiled=st.booleans(),
     seed=st.integers(0, 50),
 )
 def test_exact_is_dense_whatever_the_window_and_stops(
-    method, window, keep, length, limit, eos, stops, compiled, seed, tiny_model
+    method, window, keep, length, limit, eos, stops, confidence, compiled, seed, tiny_model
 ):
     engine = make_engine(tiny_model("llama")[0], eos=eos, ops=NUMBA if compiled else torch_ops())
     request = GenerationRequest(prompt(length, seed), max_new_tokens=limit, stop=tuple(stops))
     dense = generate(engine, DENSE, request)
-    exact = generate(engine, profile(method, accept="exact", window=window, keep=keep), request)
+    chosen = profile(method, accept="exact", window=window, keep=keep, confidence=confidence)
+    exact = generate(engine, chosen, request)
     assert ids_of(exact) == ids_of(dense)
     assert text_of(exact) == text_of(dense)
     assert isinstance(exact[-1], Finished)
@@ -204,6 +206,40 @@ def test_windows_never_pass_the_length_limit(tiny_model):
     assert drafted[0] == 5  # one token came from the prefill, one will come from the check
     assert len(ids_of(events)) == 7
     assert all(event.short for event in events if isinstance(event, Checked))
+
+
+def test_a_draft_in_doubt_ends_early(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    request = GenerationRequest(prompt(), max_new_tokens=40)
+    chosen = profile("coarse", window=9, confidence=0.3, keep=0.9)
+    drafts = [event for event in generate(engine, chosen, request) if isinstance(event, Drafted)]
+    for draft in drafts[:-1]:
+        certainties = torch.tensor(draft.probabilities).cumprod(0)
+        assert all(certainties[:-1] >= 0.3)
+        assert certainties[-1] < 0.3 or len(draft.token_ids) == 8
+    assert {len(draft.token_ids) for draft in drafts} > {1}
+
+
+def test_a_twin_shares_weights_and_keeps_its_own_text(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    twin = engine.twin(profile("coarse", accept="exact", window=4))
+    request = GenerationRequest(prompt(), max_new_tokens=12)
+    assert ids_of(list(engine.generate(request))) == ids_of(list(twin.generate(request)))
+    assert engine._text is not twin._text
+    assert engine.model is twin.model
+
+
+def test_timing_a_dense_step_changes_no_text(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    assert engine.dense_step_ms() is None
+    engine.profile = profile("coarse", window=4, accept="exact")
+    first = prompt(12)
+    answer = ids_of(list(engine.generate(GenerationRequest(first, max_new_tokens=11))))
+    assert engine.dense_step_ms() > 0
+    second = GenerationRequest((*first, *answer, 7), max_new_tokens=15)
+    resumed = list(engine.generate(second))
+    assert resumed[0].reused_tokens == 22
+    assert ids_of(resumed) == ids_of(generate(engine, DENSE, second))
 
 
 def test_sampling_is_reproducible_and_follows_the_seed(tiny_model):

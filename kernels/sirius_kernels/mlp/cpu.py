@@ -27,9 +27,7 @@ def mlp_hidden(
     return _rows(x, gate_up, bias, active, 0, gate_up.shape[1], ACTIVATE, ACTIVATIONS[activation], None)
 
 
-def mlp_gate(
-    x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, activation: Activation
-) -> torch.Tensor:
+def mlp_gate(x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, activation: Activation) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_gate`."""
     return _rows(x, gate_up, bias, None, 0, 1, ACTIVATE, ACTIVATIONS[activation], None)
 

@@ -26,7 +26,7 @@ class NeuronStatistic:
         return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
 
     def fold(self, rows: list[int], counts: list[int]) -> None:
-        """Add the last pass: of its row number i, which is the cache's row ``rows[i]``, the first ``counts[i]`` tokens."""
+        """Add the last pass: of its i-th row, the cache's row ``rows[i]``, the first ``counts[i]`` tokens."""
         for layer, hidden in enumerate(self._seen):
             by_row = hidden.view(len(rows), -1, hidden.shape[-1])
             for i, (row, count) in enumerate(zip(rows, counts, strict=True)):
