@@ -30,7 +30,7 @@ def _power_of_two(typingctx, exponent):  # type: ignore[no-untyped-def]
     return types.float32(types.float32), codegen
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def exp(x):  # type: ignore[no-untyped-def]
     """e**x, x clamped to the normal range of fp32."""
     x = min(max(x, _LOWEST), _HIGHEST)
@@ -41,19 +41,19 @@ def exp(x):  # type: ignore[no-untyped-def]
     return (p * r * r + r + _ONE) * _power_of_two(n)
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def tanh(x):  # type: ignore[no-untyped-def]
     """Hyperbolic tangent."""
     return _ONE - _TWO / (exp(_TWO * x) + _ONE)
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def silu(x):  # type: ignore[no-untyped-def]
     """x * sigmoid(x)."""
     return x / (_ONE + exp(-x))
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def gelu_tanh(x):  # type: ignore[no-untyped-def]
     """GELU in its tanh form."""
     return _HALF * x * (_ONE + tanh(_SQRT_2_OVER_PI * (x + _GELU_CUBIC * x * x * x)))

@@ -42,19 +42,19 @@ def _pointer(typingctx, where):  # type: ignore[no-untyped-def]
     return types.voidptr(types.int64), codegen
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def floats(where, count):  # type: ignore[no-untyped-def]
     """``fp32[count]`` at an address; empty at :data:`NOTHING`."""
     return carray(_pointer(where), (count if where != NOTHING else 0,), np.float32)
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def integers(where, count):  # type: ignore[no-untyped-def]
     """``int32[count]`` at an address; empty at :data:`NOTHING`."""
     return carray(_pointer(where), (count if where != NOTHING else 0,), np.int32)
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def long_integers(where, count):  # type: ignore[no-untyped-def]
     """``int64[count]`` at an address; empty at :data:`NOTHING`."""
     return carray(_pointer(where), (count if where != NOTHING else 0,), np.int64)

@@ -30,12 +30,12 @@ _ALL = np.empty(0, np.int32)
 _SQRT_HALF, _HALF, _ONE = _F(math.sqrt(0.5)), _F(0.5), _F(1.0)
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def _unit(active, i):  # type: ignore[no-untyped-def]
     return np.int64(active[i]) if active.shape[0] > 0 else i
 
 
-@njit(fastmath=True)
+@njit(fastmath=True, error_model="numpy")
 def _activate(values, count, lanes, kind):  # type: ignore[no-untyped-def]
     """Apply an activation in place to ``values[:count, :lanes]``."""
     for i in range(count):
@@ -54,7 +54,7 @@ def _activate(values, count, lanes, kind):  # type: ignore[no-untyped-def]
                 row[lane] = max(row[lane], _F(0.0))
 
 
-@njit(fastmath=True)
+@njit(fastmath=True, error_model="numpy")
 def _dot(weight, at, x, depth):  # type: ignore[no-untyped-def]
     row = weight[at : at + depth]
     total = _F(0.0)
@@ -63,7 +63,7 @@ def _dot(weight, at, x, depth):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(parallel=True, cache=True, fastmath=True)
+@njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def _rows_by_vector(weight, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
     """One token. Unit u owns ``rows`` rows of ``len(x)`` weights from ``u * stride + first``. Writes ``out[units]``.
 
@@ -130,7 +130,7 @@ def _multiply_block(weight, offsets, count, packed, group, depth, lanes, values)
             done += 1
 
 
-@njit(fastmath=True)
+@njit(fastmath=True, error_model="numpy")
 def _finish_block(values, units, rows, mode, kind, gate, active, base, token, lanes, out):  # type: ignore[no-untyped-def]
     """Activate, multiply the two rows of a unit, and write ``out[token:token+lanes, base:base+units]``."""
     tokens = min(lanes, out.shape[0] - token)

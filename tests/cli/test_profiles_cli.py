@@ -66,7 +66,7 @@ def test_show_tells_origins(own: Path) -> None:
     (own / "mine.yaml").write_text("extends: sirius\ndraft:\n  keep: 0.3\n")
     lines = sirius("show", "mine", "--origin").stdout.splitlines()
     assert f"  keep: 0.3  # {own / 'mine.yaml'}:3" in lines
-    assert "  method: coarse  # profiles/sirius.yaml:5" in lines
+    assert "  method: coarse  # profiles/sirius.yaml:7" in lines
     origins = data("show", "mine", "--origin", "--json")["origins"]
     assert origins["draft.keep"] == f"{own / 'mine.yaml'}:3"
     assert "origins" not in data("show", "mine", "--json")

@@ -58,6 +58,7 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
         "draft.keep": 1,
         "correction.enabled": False,
         "correction.window": 3,
+        "correction.confidence": 0.5,
         "correction.accept": "exact",
         "correction.threshold": 0,
         "correction.temperature": 2.5,
@@ -78,6 +79,7 @@ def test_every_variable_is_heard() -> None:
         "SIRIUS_METHOD": "fine",
         "SIRIUS_KEEP": "1",
         "SIRIUS_WINDOW": "3",
+        "SIRIUS_CONFIDENCE": "0.5",
         "SIRIUS_ACCEPT": "exact",
         "SIRIUS_THRESHOLD": "0.25",
         "SIRIUS_ACCEPT_TEMPERATURE": "1e0",
@@ -86,7 +88,14 @@ def test_every_variable_is_heard() -> None:
     resolved = resolve_profile(None, {}, env)
     assert set(resolved.origins.values()) == {f"env {name}" for name in env}
     assert resolved.profile.draft.model_dump() == {"method": "fine", "keep": 1.0}
-    correction = {"enabled": False, "window": 3, "accept": "exact", "threshold": 0.25, "temperature": 1.0}
+    correction = {
+        "enabled": False,
+        "window": 3,
+        "confidence": 0.5,
+        "accept": "exact",
+        "threshold": 0.25,
+        "temperature": 1.0,
+    }
     assert resolved.profile.correction.model_dump() == correction
 
 

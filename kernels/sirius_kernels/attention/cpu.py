@@ -6,9 +6,18 @@ from numba import njit, prange
 
 from sirius_kernels.cpu_math import exp, tanh
 from sirius_kernels.cpu_memory import address, floats, long_integers, threads
+from sirius_kernels.cpu_tile import LANES, make_tile
 
 _F = np.float32
-_QUERY_BLOCK = 16  # queries of one head that share a pass over the keys
+_QUERY_BLOCK = 16  # queries of one key head that share a pass over the keys
+_ALL = np.empty(0, np.int32)
+_LOWEST = _F(-3.0e38)  # the score of a key that a query does not see
+_keys_4x2 = make_tile(4, 2, prefetch="a")
+_keys_1x2 = make_tile(1, 2, prefetch="a")
+_keys_8x1 = make_tile(8, 1, prefetch="a")
+_keys_1x1 = make_tile(1, 1, prefetch="a")
+_mix_4x2 = make_tile(4, 2, prefetch="")
+_mix_1x2 = make_tile(1, 2, prefetch="")
 
 
 def attention(
@@ -36,69 +45,132 @@ def attention(
     return out
 
 
-@njit(fastmath=True)
-def _softmax(scores, softcap):  # type: ignore[no-untyped-def]
-    """In place, after capping."""
+@njit
+def _pack_queries(stack, row, head, group, first, count, lanes, scale, packed):  # type: ignore[no-untyped-def]
+    """Queries ``first, first + 1, …`` of one key head side by side, scaled: ``packed[d * lanes]``.
+
+    Query ``j`` is step ``j // group``, head ``j % group`` of the group.
+    """
+    width = stack.shape[3]
+    for lane in range(lanes):
+        if lane < count:
+            query = first + lane
+            source = stack[row, query // group, head * group + query % group]
+            for k in range(width):
+                packed[k * lanes + lane] = source[k] * scale
+        else:
+            for k in range(width):
+                packed[k * lanes + lane] = _F(0.0)
+
+
+@njit
+def _multiply_keys(keys, offsets, count, packed, width, lanes, scores):  # type: ignore[no-untyped-def]
+    """``scores[count * lanes]``: every key times every packed query."""
+    done = 0
+    if lanes == 2 * LANES:
+        while done + 4 <= count:
+            _keys_4x2(keys, offsets, done, packed, _ALL, 0, lanes, scores, done * lanes, lanes, width, False, 4 * width)
+            done += 4
+        while done < count:
+            _keys_1x2(keys, offsets, done, packed, _ALL, 0, lanes, scores, done * lanes, lanes, width, False, width)
+            done += 1
+    else:
+        while done + 8 <= count:
+            _keys_8x1(keys, offsets, done, packed, _ALL, 0, lanes, scores, done * lanes, lanes, width, False, 8 * width)
+            done += 8
+        while done < count:
+            _keys_1x1(keys, offsets, done, packed, _ALL, 0, lanes, scores, done * lanes, lanes, width, False, width)
+            done += 1
+
+
+@njit(fastmath=True, error_model="numpy")
+def _softmax(scores, count, lanes, lowest, firsts, lasts, softcap, weights):  # type: ignore[no-untyped-def]
+    """Softmax over the keys that each lane sees: ``scores[count, lanes]`` -> ``weights[lanes, count]``."""
     if softcap > _F(0.0):
-        for s in range(scores.shape[0]):
-            scores[s] = tanh(scores[s] / softcap) * softcap
-    highest = scores[0]
-    for s in range(scores.shape[0]):
-        highest = max(highest, scores[s])
-    total = _F(0.0)
-    for s in range(scores.shape[0]):
-        scores[s] = exp(scores[s] - highest)
-        total += scores[s]
-    inverse = _F(1.0) / total
-    for s in range(scores.shape[0]):
-        scores[s] *= inverse
+        for i in range(count * lanes):
+            scores[i] = tanh(scores[i] / softcap) * softcap
+    highest, total = np.full(lanes, _LOWEST), np.zeros(lanes, np.float32)
+    for s in range(count):
+        for lane in range(lanes):
+            seen = firsts[lane] <= s + lowest <= lasts[lane]
+            score = scores[s * lanes + lane] if seen else _LOWEST
+            scores[s * lanes + lane] = score
+            highest[lane] = max(highest[lane], score)
+    for s in range(count):
+        for lane in range(lanes):
+            score = scores[s * lanes + lane]
+            weight = exp(score - highest[lane]) if score > _LOWEST else _F(0.0)
+            scores[s * lanes + lane] = weight
+            total[lane] += weight
+    for lane in range(lanes):
+        inverse = _F(1.0) / total[lane]
+        for s in range(count):
+            weights[lane * count + s] = scores[s * lanes + lane] * inverse
 
 
 @njit(fastmath=True)
-def _attend_block(queries, keys, values, position, scale, window, softcap, out):  # type: ignore[no-untyped-def]
-    """Queries at ``position, position + 1, …`` of one head over its keys ``[S, d]``."""
-    count, width = queries.shape
-    lowest = max(0, position - window + 1) if window > 0 else 0
-    last = position + count
-    scores = np.empty((count, last - lowest), np.float32)
-    for s in range(lowest, last):
-        key = keys[s]
-        for i in range(count):
-            query, total = queries[i], _F(0.0)
-            for k in range(width):
-                total += query[k] * key[k]
-            scores[i, s - lowest] = total * scale
+def _mix_values(weights, offsets, count, queries, values, first, width, mixed):  # type: ignore[no-untyped-def]
+    """``mixed[queries, width]`` = ``weights[queries, count]`` times the ``count`` values from element ``first`` on."""
+    whole = width // (2 * LANES) * 2 * LANES
+    for column in range(0, whole, 2 * LANES):
+        lane = 0
+        while lane + 4 <= queries:
+            at = lane * width + column
+            _mix_4x2(weights, offsets, lane, values, _ALL, first + column, width, mixed, at, width, count, False, 0)
+            lane += 4
+        while lane < queries:
+            at = lane * width + column
+            _mix_1x2(weights, offsets, lane, values, _ALL, first + column, width, mixed, at, width, count, False, 0)
+            lane += 1
+    for lane in range(queries):
+        for k in range(whole, width):
+            total = _F(0.0)
+            for s in range(count):
+                total += weights[lane * count + s] * values[first + s * width + k]
+            mixed[lane * width + k] = total
+
+
+@njit
+def _attend_block(stack, keys, values, base, row, head, group, first, count, position, scale, window, softcap, out):  # type: ignore[no-untyped-def]
+    """``count`` queries from query ``first`` on of one key head, whose keys begin at element ``base``."""
+    width = stack.shape[3]
+    lanes = LANES if count <= LANES else 2 * LANES
+    lasts = position + (first + np.minimum(np.arange(lanes), count - 1)) // group
+    firsts = np.maximum(lasts - window + 1, 0) if window > 0 else np.zeros(lanes, np.int64)
+    lowest, seen = firsts[0], lasts[-1] + 1 - firsts[0]
+    begin = base + lowest * width
+    packed, scores = np.empty(width * lanes, np.float32), np.empty(seen * lanes, np.float32)
+    _pack_queries(stack, row, head, group, first, count, lanes, scale, packed)
+    _multiply_keys(keys, begin + np.arange(seen) * width, seen, packed, width, lanes, scores)
+    weights, mixed = np.empty(lanes * seen, np.float32), np.empty(count * width, np.float32)
+    _softmax(scores, seen, lanes, lowest, firsts, lasts, softcap, weights)
+    _mix_values(weights, np.arange(count) * seen, seen, count, values, begin, width, mixed)
     for i in range(count):
-        first = max(lowest, position + i - window + 1) if window > 0 else 0
-        _softmax(scores[i, first - lowest : position + i + 1 - lowest], softcap)
-        result = out[i]
+        result = out[row, (first + i) // group, head * group + (first + i) % group]
         for k in range(width):
-            result[k] = _F(0.0)
-        for s in range(first, position + i + 1):
-            weight, value = scores[i, s - lowest], values[s]
-            for k in range(width):
-                result[k] += weight * value[k]
+            result[k] = mixed[i * width + k]
 
 
 @njit(parallel=True, cache=True)
-def _attend(q, keys, values, rows, start, scale, window, softcap, out, threads):  # type: ignore[no-untyped-def]
-    """Work items are (row, head, block of queries); threads take them in turn, so that long and short ones mix."""
-    batch, steps, heads, _ = out.shape
-    group = heads // keys.shape[1]
-    blocks = (steps + _QUERY_BLOCK - 1) // _QUERY_BLOCK
+def _attend(stack, keys, values, shape, rows, start, scale, window, softcap, out, threads):  # type: ignore[no-untyped-def]
+    """Work items are (row, key head, block of queries); threads take them in turn, so that long and short ones mix."""
+    batch, steps, heads, width = out.shape
+    _, kv_heads, capacity = shape
+    group = heads // kv_heads
+    blocks = (steps * group + _QUERY_BLOCK - 1) // _QUERY_BLOCK
     for part in prange(threads):
-        for item in range(part, batch * heads * blocks, threads):
-            row, head, block = item // (heads * blocks), item // blocks % heads, item % blocks
-            low = block * _QUERY_BLOCK
-            high = min(low + _QUERY_BLOCK, steps)
+        for item in range(part, batch * kv_heads * blocks, threads):
+            row, head, block = item // (kv_heads * blocks), item // blocks % kv_heads, item % blocks
             place = rows[row] if rows.shape[0] else row
+            first = block * _QUERY_BLOCK
+            count = min(_QUERY_BLOCK, steps * group - first)
+            base = (place * kv_heads + head) * capacity * width
             _attend_block(
-                q[row, low:high, head], keys[place, head // group], values[place, head // group], start[row] + low,
-                scale, window, softcap, out[row, low:high, head],
-            )  # fmt: skip
+                stack, keys, values, base, row, head, group, first, count, start[row], scale, window, softcap, out
+            )
 
 
-@njit(fastmath=True)
+@njit(fastmath=True, error_model="numpy")
 def _rotate_and_write(qkv, turns, pairs, keys, values, rows, start):  # type: ignore[no-untyped-def]
     batch, steps, stacked, _ = qkv.shape
     kv_heads = keys.shape[1]
@@ -114,7 +186,7 @@ def _rotate_and_write(qkv, turns, pairs, keys, values, rows, start):  # type: ig
                 values[place, head, slot] = qkv[row, step, first_value + head]
 
 
-@njit(fastmath=True)
+@njit(fastmath=True, error_model="numpy")
 def _rotate(head, turns):  # type: ignore[no-untyped-def]
     """Multiply pairs of ``head`` by complex numbers, both as (real, imaginary) side by side."""
     for i in range(0, turns.shape[0], 2):
@@ -130,11 +202,12 @@ def _attention(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Arrays by their addresses; ``window`` and ``softcap`` 0 are off."""
     stack = floats(qkv, batch * steps * stacked * width).reshape(batch, steps, stacked, width)
-    shape = (places, kv_heads, capacity, width)
-    k_cache = floats(keys, places * kv_heads * capacity * width).reshape(shape)
-    v_cache = floats(values, places * kv_heads * capacity * width).reshape(shape)
+    total = places * kv_heads * capacity * width
+    k_flat, v_flat = floats(keys, total), floats(values, total)
+    k_cache = k_flat.reshape(places, kv_heads, capacity, width)
+    v_cache = v_flat.reshape(places, kv_heads, capacity, width)
     numbers, starts = long_integers(rows, batch), long_integers(start, batch)
     _rotate_and_write(stack, floats(turns, batch * steps * pairs * 2), pairs, k_cache, v_cache, numbers, starts)
-    heads = stacked - 2 * kv_heads
+    heads, shape = stacked - 2 * kv_heads, (places, kv_heads, capacity)
     result = floats(out, batch * steps * heads * width).reshape(batch, steps, heads, width)
-    _attend(stack, k_cache, v_cache, numbers, starts, _F(scale), window, _F(softcap), result, threads)
+    _attend(stack, k_flat, v_flat, shape, numbers, starts, _F(scale), window, _F(softcap), result, threads)

@@ -78,12 +78,12 @@ def mlp_down(
     return out if bias is None else out.add_(bias)
 
 
-@njit(inline="always")
+@njit(inline="always", error_model="numpy")
 def _neuron(active, j):  # type: ignore[no-untyped-def]
     return np.int64(active[j]) if active.shape[0] > 0 else j
 
 
-@njit(parallel=True, cache=True, fastmath=True)
+@njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def _down_by_vector(hidden, down_t, active, out, threads):  # type: ignore[no-untyped-def]
     """One token: each thread adds up its share of the neurons, four rows at a time, then the shares are summed."""
     neurons, width = hidden.shape[0], down_t.shape[1]
@@ -128,7 +128,7 @@ def _down_block(hidden, down_t, active, out, starts, base, depth, low, high):  #
             token += 1
 
 
-@njit(parallel=True, cache=True, fastmath=True)
+@njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def _down_by_tokens(hidden, down_t, active, out, threads):  # type: ignore[no-untyped-def]
     """Several tokens: each thread owns a range of output columns, so nothing is summed twice."""
     (tokens, neurons), width = hidden.shape, down_t.shape[1]

@@ -21,7 +21,9 @@ def normalise(
     return out
 
 
-@njit("void(int64, int64, int64, int64, int64, float64, boolean, int64)", cache=True, fastmath=True)
+@njit(
+    "void(int64, int64, int64, int64, int64, float64, boolean, int64)", cache=True, fastmath=True, error_model="numpy"
+)
 def _normalise(x, tokens, width, weight, bias, eps, centred, out):  # type: ignore[no-untyped-def]
     weights, biases = floats(weight, width), floats(bias, width)
     source, target = floats(x, tokens * width), floats(out, tokens * width)
