@@ -1,6 +1,18 @@
-"""Set before any library starts its threads: test processes share few cores, and waiting threads would hold them."""
+"""What all tests share."""
 
 import os
+from pathlib import Path
 
+import pytest
+
+# Before any library starts its threads: test processes share few cores, and waiting threads would hold them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The built-in model: fetched and converted once into the user's data folder, where later runs find it."""
+    from sirius_cli.services import models
+
+    return models.resolve("builtin:smollm2").path

@@ -374,14 +374,6 @@ def test_special_tokens_have_no_text() -> None:
     assert stream(tokens, ids) == tokens.decode(ids) == "ab<plain>"
 
 
-@pytest.fixture(scope="session")
-def smollm2() -> Path:
-    """The folder of the built-in model."""
-    from sirius_cli.services import models
-
-    return models.resolve("builtin:smollm2").path
-
-
 @pytest.mark.model
 def test_the_real_model_agrees_with_transformers(smollm2: Path) -> None:
     transformers = pytest.importorskip("transformers")
