@@ -36,10 +36,10 @@ def _unit(active, i):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=True, error_model="numpy")
-def _activate(values, count, lanes, kind):  # type: ignore[no-untyped-def]
-    """Apply an activation in place to ``values[:count, :lanes]``."""
+def _activate(values, count, step, lanes, kind):  # type: ignore[no-untyped-def]
+    """Apply an activation in place to the first of every ``step`` rows of ``values``, ``count`` times."""
     for i in range(count):
-        row = values[i]
+        row = values[i * step]
         if kind == 0:
             for lane in range(lanes):
                 row[lane] = silu(row[lane])
@@ -82,7 +82,7 @@ def _rows_by_vector(weight, stride, first, rows, x, bias, active, gate, mode, ki
                 at += depth
                 second_row[0, i - low] = _dot(weight, at, x, depth) + (bias[at // depth] if bias.shape[0] else _F(0.0))
         if mode == ACTIVATE:
-            _activate(first_row, 1, high - low, kind)
+            _activate(first_row, 1, 1, high - low, kind)
         for i in range(low, high):
             y = first_row[0, i - low]
             if rows == 2:
@@ -134,18 +134,15 @@ def _multiply_block(weight, offsets, count, packed, group, depth, lanes, values)
 def _finish_block(values, units, rows, mode, kind, gate, active, base, token, lanes, out):  # type: ignore[no-untyped-def]
     """Activate, multiply the two rows of a unit, and write ``out[token:token+lanes, base:base+units]``."""
     tokens = min(lanes, out.shape[0] - token)
+    if mode == ACTIVATE:
+        _activate(values, units, rows, lanes, kind)
     if rows == 2:
-        # The gates stand in the first half of the block, the ups in the second.
-        if mode == ACTIVATE:
-            _activate(values, units, lanes, kind)
         for i in range(units):
             for lane in range(lanes):
-                values[i, lane] *= values[units + i, lane]
-    elif mode == ACTIVATE:
-        _activate(values, units, lanes, kind)
+                values[2 * i, lane] *= values[2 * i + 1, lane]
     for lane in range(tokens):
         for i in range(units):
-            out[token + lane, base + i] = values[i, lane]
+            out[token + lane, base + i] = values[i * rows, lane]
     if mode == SCALE:
         for lane in range(tokens):
             for i in range(units):
@@ -165,7 +162,7 @@ def _rows_by_packed(weight, stride, first, rows, packed, bias, active, gate, mod
             count = min(block, high - base)
             for i in range(count):
                 for row in range(rows):
-                    offsets[row * count + i] = _unit(active, base + i) * stride + first + row * depth
+                    offsets[i * rows + row] = _unit(active, base + i) * stride + first + row * depth
             for group in range(groups):
                 _multiply_block(weight, offsets, count * rows, packed, group, depth, lanes, values)
                 if bias.shape[0]:
