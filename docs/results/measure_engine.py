@@ -117,6 +117,7 @@ def load_transformers(folder: Path, threads: int | None) -> Any:
 
 
 def run(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    import sirius_kernels  # noqa: F401, I001  (sets how threads wait, for both sides; must come before torch)
     import torch
 
     threads = args.threads or torch.get_num_threads()

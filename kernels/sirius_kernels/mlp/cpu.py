@@ -9,7 +9,6 @@ from sirius_kernels.cpu_memory import address, floats, integers, threads
 from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, rows_product
 from sirius_kernels.cpu_tile import LANES, make_tile
 
-_F = np.float32
 _DEPTH_BLOCK = 128  # neurons whose lines of 16 columns serve every group of tokens before the next columns come
 _WIDTH = 2 * LANES
 _tile_4x2 = make_tile(4, 2, prefetch="b")
