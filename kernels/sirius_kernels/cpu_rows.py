@@ -12,7 +12,8 @@ from numba import njit, prange
 
 from sirius_kernels.cpu_math import gelu_tanh, silu
 from sirius_kernels.cpu_memory import NOTHING, floats, integers
-from sirius_kernels.cpu_tile import LANES, make_tile
+from sirius_kernels.cpu_stream import make_dot
+from sirius_kernels.cpu_tile import LANES, MOST_ROWS, make_tile
 
 # What happens to a unit's products before they are written.
 PLAIN: Final = 0
@@ -21,17 +22,18 @@ SCALE: Final = 2  # gate * y, the gate given
 ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2, "relu": 3}
 
 _BLOCK_BYTES: Final = 1 << 18  # weights of a block stay in the L2 cache while every group of 16 rows passes over them
-_tile_4x2 = make_tile(4, 2, prefetch="a")
-_tile_1x2 = make_tile(1, 2, prefetch="a")
-_tile_8x1 = make_tile(8, 1, prefetch="a")
-_tile_1x1 = make_tile(1, 1, prefetch="a")
+_AHEAD_BYTES: Final = 1 << 13  # how far ahead of its use a picked row is fetched
+_dot_in_order, _dot_picked = make_dot(prefetch=False), make_dot(prefetch=True)
+_tile_4x2 = make_tile(4, 2, prefetch=True)
+_tile_1x2 = make_tile(1, 2, prefetch=True)
+_tile_8x1 = make_tile(8, 1, prefetch=True)
+_tile_1x1 = make_tile(1, 1, prefetch=True)
 _F = np.float32
-_ALL = np.empty(0, np.int32)
 _SQRT_HALF, _HALF, _ONE = _F(math.sqrt(0.5)), _F(0.5), _F(1.0)
 
 
 @njit(inline="always", error_model="numpy")
-def _unit(active, i):  # type: ignore[no-untyped-def]
+def unit(active, i):  # type: ignore[no-untyped-def]
     return np.int64(active[i]) if active.shape[0] > 0 else i
 
 
@@ -54,15 +56,6 @@ def _activate(values, count, step, lanes, kind):  # type: ignore[no-untyped-def]
                 row[lane] = max(row[lane], _F(0.0))
 
 
-@njit(fastmath=True, error_model="numpy")
-def _dot(weight, at, x, depth):  # type: ignore[no-untyped-def]
-    row = weight[at : at + depth]
-    total = _F(0.0)
-    for k in range(depth):
-        total += row[k] * x[k]
-    return total
-
-
 @njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def _rows_by_vector(weight, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
     """One token. Unit u owns ``rows`` rows of ``len(x)`` weights from ``u * stride + first``. Writes ``out[units]``.
@@ -70,32 +63,36 @@ def _rows_by_vector(weight, stride, first, rows, x, bias, active, gate, mode, ki
     ``weight`` is flat; ``bias`` (by row) and ``active`` may be empty; ``gate[F]`` is read in mode ``SCALE`` alone.
     """
     units, depth = out.shape[0], x.shape[0]
+    in_order = active.shape[0] == 0 and stride == rows * depth
+    ahead = 1 + _AHEAD_BYTES // (4 * rows * depth)
     for part in prange(threads):
         low, high = part * units // threads, (part + 1) * units // threads
-        first_row = np.empty((1, high - low), np.float32)
-        second_row = np.empty((1, high - low), np.float32)
+        values = np.empty((2, high - low), np.float32)
         for i in range(low, high):
-            unit = _unit(active, i)
-            at = unit * stride + first
-            first_row[0, i - low] = _dot(weight, at, x, depth) + (bias[at // depth] if bias.shape[0] else _F(0.0))
-            if rows == 2:
-                at += depth
-                second_row[0, i - low] = _dot(weight, at, x, depth) + (bias[at // depth] if bias.shape[0] else _F(0.0))
+            at = unit(active, i) * stride + first
+            coming = unit(active, min(i + ahead, high - 1)) * stride + first
+            for row in range(rows):
+                start, following = at + row * depth, coming + row * depth
+                if in_order:
+                    value = _dot_in_order(weight, start, x, depth, following)
+                else:
+                    value = _dot_picked(weight, start, x, depth, following)
+                values[row, i - low] = value + (bias[start // depth] if bias.shape[0] else _F(0.0))
         if mode == ACTIVATE:
-            _activate(first_row, 1, 1, high - low, kind)
+            _activate(values, 1, 2, high - low, kind)
         for i in range(low, high):
-            y = first_row[0, i - low]
+            y = values[0, i - low]
             if rows == 2:
-                y *= second_row[0, i - low]
+                y *= values[1, i - low]
             if mode == SCALE:
-                y *= gate[_unit(active, i)]
+                y *= gate[unit(active, i)]
             out[i] = y
 
 
 @njit(parallel=True, cache=True)
-def _pack(x, lanes, threads):  # type: ignore[no-untyped-def]
-    """``x[N, K]`` -> ``[groups, K, lanes]``: tokens side by side, so that a tile loads them as vectors."""
-    tokens, depth = x.shape
+def pack(x, lanes, depth, threads):  # type: ignore[no-untyped-def]
+    """``x[N, K]`` -> ``[groups, depth, lanes]``: tokens side by side, for tiles to load as vectors; padded by zeros."""
+    tokens, filled = x.shape
     groups = (tokens + lanes - 1) // lanes
     packed = np.empty((groups, depth, lanes), np.float32)
     for part in prange(threads):
@@ -104,29 +101,32 @@ def _pack(x, lanes, threads):  # type: ignore[no-untyped-def]
             for lane in range(lanes):
                 token = group * lanes + lane
                 for k in range(low, high):
-                    packed[group, k, lane] = x[token, k] if token < tokens else _F(0.0)
+                    packed[group, k, lane] = x[token, k] if token < tokens and k < filled else _F(0.0)
     return packed
 
 
 @njit
 def _multiply_block(weight, offsets, count, packed, group, depth, lanes, values):  # type: ignore[no-untyped-def]
-    """``values[:count, :lanes]`` = the rows at ``offsets`` times one group of tokens."""
+    """``values[:count, :lanes]`` = the rows at ``offsets`` times one group of tokens.
+
+    ``offsets`` goes on for as many rows as a tile takes, to be fetched ahead.
+    """
     flat, at = packed.reshape(-1), group * depth * lanes
     out = values.reshape(-1)
     done = 0
     if lanes == 2 * LANES:
         while done + 4 <= count:
-            _tile_4x2(weight, offsets, done, flat, _ALL, at, lanes, out, done * lanes, lanes, depth, False, 4 * depth)
+            _tile_4x2(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
             done += 4
         while done < count:
-            _tile_1x2(weight, offsets, done, flat, _ALL, at, lanes, out, done * lanes, lanes, depth, False, depth)
+            _tile_1x2(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
             done += 1
     else:
         while done + 8 <= count:
-            _tile_8x1(weight, offsets, done, flat, _ALL, at, lanes, out, done * lanes, lanes, depth, False, 8 * depth)
+            _tile_8x1(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
             done += 8
         while done < count:
-            _tile_1x1(weight, offsets, done, flat, _ALL, at, lanes, out, done * lanes, lanes, depth, False, depth)
+            _tile_1x1(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
             done += 1
 
 
@@ -146,7 +146,7 @@ def _finish_block(values, units, rows, mode, kind, gate, active, base, token, la
     if mode == SCALE:
         for lane in range(tokens):
             for i in range(units):
-                out[token + lane, base + i] *= gate[token + lane, _unit(active, base + i)]
+                out[token + lane, base + i] *= gate[token + lane, unit(active, base + i)]
 
 
 @njit(parallel=True, cache=True)
@@ -156,13 +156,12 @@ def _rows_by_packed(weight, stride, first, rows, packed, bias, active, gate, mod
     block = max(8, min(64, _BLOCK_BYTES // (4 * depth * rows) // 8 * 8))
     for part in prange(threads):
         low, high = part * units // threads, (part + 1) * units // threads
-        offsets = np.empty(block * rows, np.int64)
+        offsets = np.empty(block * rows + MOST_ROWS, np.int64)
         values = np.empty((block * rows, lanes), np.float32)
         for base in range(low, high, block):
             count = min(block, high - base)
-            for i in range(count):
-                for row in range(rows):
-                    offsets[i * rows + row] = _unit(active, base + i) * stride + first + row * depth
+            for i in range(count * rows + MOST_ROWS):
+                offsets[i] = unit(active, min(base + i // rows, high - 1)) * stride + first + i % rows * depth
             for group in range(groups):
                 _multiply_block(weight, offsets, count * rows, packed, group, depth, lanes, values)
                 if bias.shape[0]:
@@ -206,7 +205,9 @@ def rows_product(  # type: ignore[no-untyped-def]
             floats(out, units), threads,
         )  # fmt: skip
         return
-    packed = _pack(floats(x, tokens * depth).reshape(tokens, depth), LANES if tokens <= LANES else 2 * LANES, threads)
+    packed = pack(
+        floats(x, tokens * depth).reshape(tokens, depth), LANES if tokens <= LANES else 2 * LANES, depth, threads
+    )
     given = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
     result = floats(out, tokens * units).reshape(tokens, units)
     _rows_by_packed(weights, stride, first, rows, packed, bias_values, numbers, given, mode, kind, result, threads)

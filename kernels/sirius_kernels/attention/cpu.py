@@ -6,18 +6,17 @@ from numba import njit, prange
 
 from sirius_kernels.cpu_math import exp, tanh
 from sirius_kernels.cpu_memory import address, floats, long_integers, threads
-from sirius_kernels.cpu_tile import LANES, make_tile
+from sirius_kernels.cpu_tile import LANES, MOST_ROWS, make_tile
 
 _F = np.float32
 _QUERY_BLOCK = 16  # queries of one key head that share a pass over the keys
-_ALL = np.empty(0, np.int32)
 _LOWEST = _F(-3.0e38)  # the score of a key that a query does not see
-_keys_4x2 = make_tile(4, 2, prefetch="a")
-_keys_1x2 = make_tile(1, 2, prefetch="a")
-_keys_8x1 = make_tile(8, 1, prefetch="a")
-_keys_1x1 = make_tile(1, 1, prefetch="a")
-_mix_4x2 = make_tile(4, 2, prefetch="")
-_mix_1x2 = make_tile(1, 2, prefetch="")
+_keys_4x2 = make_tile(4, 2, prefetch=True)
+_keys_1x2 = make_tile(1, 2, prefetch=True)
+_keys_8x1 = make_tile(8, 1, prefetch=True)
+_keys_1x1 = make_tile(1, 1, prefetch=True)
+_mix_4x2 = make_tile(4, 2, prefetch=False)
+_mix_1x2 = make_tile(1, 2, prefetch=False)
 
 
 def attention(
@@ -69,17 +68,17 @@ def _multiply_keys(keys, offsets, count, packed, width, lanes, scores):  # type:
     done = 0
     if lanes == 2 * LANES:
         while done + 4 <= count:
-            _keys_4x2(keys, offsets, done, packed, _ALL, 0, lanes, scores, done * lanes, lanes, width, False, 4 * width)
+            _keys_4x2(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
             done += 4
         while done < count:
-            _keys_1x2(keys, offsets, done, packed, _ALL, 0, lanes, scores, done * lanes, lanes, width, False, width)
+            _keys_1x2(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
             done += 1
     else:
         while done + 8 <= count:
-            _keys_8x1(keys, offsets, done, packed, _ALL, 0, lanes, scores, done * lanes, lanes, width, False, 8 * width)
+            _keys_8x1(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
             done += 8
         while done < count:
-            _keys_1x1(keys, offsets, done, packed, _ALL, 0, lanes, scores, done * lanes, lanes, width, False, width)
+            _keys_1x1(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
             done += 1
 
 
@@ -116,11 +115,11 @@ def _mix_values(weights, offsets, count, queries, values, first, width, mixed): 
         lane = 0
         while lane + 4 <= queries:
             at = lane * width + column
-            _mix_4x2(weights, offsets, lane, values, _ALL, first + column, width, mixed, at, width, count, False, 0)
+            _mix_4x2(weights, offsets, lane, values, first + column, width, mixed, at, width, count)
             lane += 4
         while lane < queries:
             at = lane * width + column
-            _mix_1x2(weights, offsets, lane, values, _ALL, first + column, width, mixed, at, width, count, False, 0)
+            _mix_1x2(weights, offsets, lane, values, first + column, width, mixed, at, width, count)
             lane += 1
     for lane in range(queries):
         for k in range(whole, width):
@@ -141,7 +140,9 @@ def _attend_block(stack, keys, values, base, row, head, group, first, count, pos
     begin = base + lowest * width
     packed, scores = np.empty(width * lanes, np.float32), np.empty(seen * lanes, np.float32)
     _pack_queries(stack, row, head, group, first, count, lanes, scale, packed)
-    _multiply_keys(keys, begin + np.arange(seen) * width, seen, packed, width, lanes, scores)
+    _multiply_keys(
+        keys, begin + np.minimum(np.arange(seen + MOST_ROWS), seen - 1) * width, seen, packed, width, lanes, scores
+    )
     weights, mixed = np.empty(lanes * seen, np.float32), np.empty(count * width, np.float32)
     _softmax(scores, seen, lanes, lowest, firsts, lasts, softcap, weights)
     _mix_values(weights, np.arange(count) * seen, seen, count, values, begin, width, mixed)

@@ -5,14 +5,15 @@ import torch
 from numba import njit, prange
 
 from sirius_kernels.contracts import Activation
+from sirius_kernels.cpu_llvm import LANES
 from sirius_kernels.cpu_memory import address, floats, integers, threads
-from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, rows_product
-from sirius_kernels.cpu_tile import LANES, make_tile
+from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, pack, rows_product, unit
+from sirius_kernels.cpu_stream import ADD_COLUMNS, ADD_ROWS, add_rows
 
-_DEPTH_BLOCK = 128  # neurons whose lines of 16 columns serve every group of tokens before the next columns come
-_WIDTH = 2 * LANES
-_tile_4x2 = make_tile(4, 2, prefetch="b")
-_tile_1x2 = make_tile(1, 2, prefetch="b")
+_F = np.float32
+_DEPTH_BLOCK = 256  # neurons whose weights serve every group of tokens, from the L2 cache, before the next come
+_SUMS = 4096  # of a group of tokens that a block of columns may have: what the L1 cache holds beside the weights
+_FEW_TOKENS = 64
 
 
 def mlp_hidden(
@@ -77,79 +78,78 @@ def mlp_down(
     return out if bias is None else out.add_(bias)
 
 
-@njit(inline="always", error_model="numpy")
-def _neuron(active, j):  # type: ignore[no-untyped-def]
-    return np.int64(active[j]) if active.shape[0] > 0 else j
-
-
-@njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
-def _down_by_vector(hidden, down_t, active, out, threads):  # type: ignore[no-untyped-def]
-    """One token: each thread adds up its share of the neurons, four rows at a time, then the shares are summed."""
-    neurons, width = hidden.shape[0], down_t.shape[1]
-    shares = np.zeros((threads, width), np.float32)
-    for part in prange(threads):
-        low, high = part * neurons // threads, (part + 1) * neurons // threads
-        share = shares[part]
-        whole = low + (high - low) // 4 * 4
-        for j in range(low, whole, 4):
-            a, b = down_t[_neuron(active, j)], down_t[_neuron(active, j + 1)]
-            c, d = down_t[_neuron(active, j + 2)], down_t[_neuron(active, j + 3)]
-            h0, h1, h2, h3 = hidden[j], hidden[j + 1], hidden[j + 2], hidden[j + 3]
-            for k in range(width):
-                share[k] += h0 * a[k] + h1 * b[k] + h2 * c[k] + h3 * d[k]
-        for j in range(whole, high):
-            row = down_t[_neuron(active, j)]
-            for k in range(width):
-                share[k] += hidden[j] * row[k]
-    for part in range(threads):
-        for k in range(width):
-            out[k] += shares[part, k]
-
-
 @njit
-def _down_block(hidden, down_t, active, out, starts, base, depth, low, high):  # type: ignore[no-untyped-def]
-    """Add ``depth`` neurons from ``base`` to the columns ``low:high`` of every token."""
-    tokens, width = hidden.shape[0], down_t.shape[1]
-    a, b, target = hidden.reshape(-1), down_t.reshape(-1), out.reshape(-1)
-    gathered = active.shape[0] > 0
-    rows = active[base : base + depth] if gathered else active
-    shifted = starts + base
-    for column in range(low, high, _WIDTH):
-        b_from = column if gathered else base * width + column
-        token = 0
-        while token + 4 <= tokens:
-            at = token * width + column
-            _tile_4x2(a, shifted, token, b, rows, b_from, width, target, at, width, depth, True, _WIDTH)
-            token += 4
-        while token < tokens:
-            at = token * width + column
-            _tile_1x2(a, shifted, token, b, rows, b_from, width, target, at, width, depth, True, _WIDTH)
-            token += 1
+def _offsets(active, picked, padded, width):  # type: ignore[no-untyped-def]
+    """Where the picked rows begin; beyond the last one, the last one again."""
+    at = np.empty(padded, np.int64)
+    for j in range(padded):
+        at[j] = unit(active, min(j, picked - 1)) * width
+    return at
 
 
-@njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
-def _down_by_tokens(hidden, down_t, active, out, threads):  # type: ignore[no-untyped-def]
-    """Several tokens: each thread owns a range of output columns, so nothing is summed twice."""
-    (tokens, neurons), width = hidden.shape, down_t.shape[1]
-    columns = width // _WIDTH
-    starts = np.arange(tokens) * neurons
+@njit(error_model="numpy")
+def _add_block(rows, at, base, depth, low, high, scales, scale_at, lanes, tokens, sums, step):  # type: ignore[no-untyped-def]
+    """``sums[tokens, step]`` = columns ``low:high`` of the rows ``base … base + depth - 1``, scaled."""
+    columns = (high - low) // ADD_COLUMNS * ADD_COLUMNS
+    sums[: tokens * step] = _F(0.0)
+    for j in range(base, base + depth, ADD_ROWS):
+        add_rows(rows, at, j, low, columns, scales, scale_at + j * lanes, lanes, tokens, sums, 0, step)
+    for token in range(tokens if low + columns < high else 0):
+        for j in range(base, base + depth):
+            for k in range(columns, high - low):
+                sums[token * step + k] += scales[scale_at + j * lanes + token] * rows[at[j] + low + k]
+
+
+@njit(fastmath=True, error_model="numpy")
+def _add_range(rows, at, top, bottom, low, high, scales, out):  # type: ignore[no-untyped-def]
+    """Add the rows ``top:bottom``, scaled by ``scales[groups, A, lanes]``, to columns ``low:high`` of ``out``."""
+    (groups, picked, lanes), tokens = scales.shape, out.shape[0]
+    factors = scales.reshape(-1)
+    together = min(tokens, lanes)
+    columns = min(_SUMS // together // ADD_COLUMNS * ADD_COLUMNS, high - low)
+    step = columns + ADD_COLUMNS  # not a power of two, so that tokens do not compete for places in the cache
+    sums = np.empty(together * step, np.float32)
+    for base in range(top, bottom, _DEPTH_BLOCK):
+        depth = min(_DEPTH_BLOCK, bottom - base)
+        for left in range(low, high, columns):
+            right = min(high, left + columns)
+            for group in range(groups):
+                first, count = group * lanes, min(lanes, tokens - group * lanes)
+                _add_block(rows, at, base, depth, left, right, factors, first * picked, lanes, count, sums, step)
+                for token in range(count):
+                    for k in range(right - left):
+                        out[first + token, left + k] += sums[token * step + k]
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _add_all(rows, at, scales, out, threads):  # type: ignore[no-untyped-def]
+    """``out[N, D]`` += ``scales[groups, A, lanes]`` times the rows at ``at``.
+
+    With few tokens each thread adds up its share of whole rows, and the shares are summed in order. With many, whose
+    shares would be large, each thread owns a range of columns.
+    """
+    (tokens, width), picked = out.shape, scales.shape[1]
+    quads, lines = picked // ADD_ROWS, (width + ADD_COLUMNS - 1) // ADD_COLUMNS
+    if tokens > _FEW_TOKENS:
+        for part in prange(threads):
+            low, high = part * lines // threads * ADD_COLUMNS, (part + 1) * lines // threads * ADD_COLUMNS
+            _add_range(rows, at, 0, picked, low, min(high, width), scales, out)
+        return
+    shares = np.zeros((threads, tokens, width), np.float32)
     for part in prange(threads):
-        low, high = part * columns // threads * _WIDTH, (part + 1) * columns // threads * _WIDTH
-        for base in range(0, neurons, _DEPTH_BLOCK):
-            _down_block(hidden, down_t, active, out, starts, base, min(_DEPTH_BLOCK, neurons - base), low, high)
-    for token in range(tokens):
-        for j in range(neurons if columns * _WIDTH < width else 0):
-            row = down_t[_neuron(active, j)]
-            for k in range(columns * _WIDTH, width):
-                out[token, k] += hidden[token, j] * row[k]
+        top, bottom = part * quads // threads * ADD_ROWS, (part + 1) * quads // threads * ADD_ROWS
+        _add_range(rows, at, top, bottom, 0, width, scales, shares[part])
+    for part in range(threads):
+        for token in range(tokens):
+            for k in range(width):
+                out[token, k] += shares[part, token, k]
 
 
 @njit("void(" + ", ".join(["int64"] * 9) + ")", cache=True)
 def _down_product(down_t, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
     """Add ``hidden[tokens, picked] @ down_t[active]`` to ``out[tokens, width]``; arrays by their addresses."""
-    weights, numbers = floats(down_t, neurons * width).reshape(neurons, width), integers(active, picked)
-    if tokens == 1:
-        _down_by_vector(floats(hidden, picked), weights, numbers, floats(out, width), threads)
-    else:
-        rows = floats(hidden, tokens * picked).reshape(tokens, picked)
-        _down_by_tokens(rows, weights, numbers, floats(out, tokens * width).reshape(tokens, width), threads)
+    padded = (picked + ADD_ROWS - 1) // ADD_ROWS * ADD_ROWS
+    at = _offsets(integers(active, picked), picked, padded + ADD_ROWS, width)
+    x = floats(hidden, tokens * picked).reshape(tokens, picked)
+    scales = pack(x, 1 if tokens == 1 else 2 * LANES, padded, threads)
+    _add_all(floats(down_t, neurons * width), at, scales, floats(out, tokens * width).reshape(tokens, width), threads)
