@@ -17,29 +17,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-METHODS = ("dense", "exact", "sirius", "fine")
+METHODS = ("exact", "sirius")  # beside dense, which every other is compared with
 
 
 def questions(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def load_engines(folder: Path, threads: int | None) -> dict[str, Any]:
+def load_engines(folder: Path, methods: list[str], threads: int | None) -> dict[str, Any]:
     """One engine per method over one copy of the weights, so that each keeps its own KV of the shared shots."""
     from sirius_cli.engine.engine import Engine
 
-    profiles = {"dense": "dense", "exact": "exact", "sirius": "sirius", "fine": "sirius-fine"}
-    first = Engine.load(folder, name=folder.name, profile=_profile("dense"), threads=threads)
-    engines = {"dense": first}
-    for method in METHODS[1:]:
-        engines[method] = first.twin(_profile(profiles[method]))
-    return engines
+    dense = Engine.load(folder, name=folder.name, profile=_profile("dense"), threads=threads)
+    return {"dense": dense, **{method: dense.twin(_profile(method)) for method in methods}}
 
 
-def _profile(name: str) -> Any:
+def _profile(method: str) -> Any:
+    """``NAME[,KEY=VALUE…]``, keys as in a profile's file, "correction.window"."""
+    import yaml
+
     from sirius_cli.config.resolve import resolve_profile
 
-    return resolve_profile(name, {}, {}).profile
+    name, *settings = method.split(",")
+    pairs = (setting.split("=", 1) for setting in settings)
+    return resolve_profile(name, {key: (yaml.safe_load(value), method) for key, value in pairs}, {}).profile
 
 
 def messages(shots: list[dict[str, str]], question: str) -> list[dict[str, str]]:
@@ -61,7 +62,7 @@ def prime(engines: dict[str, Any], shots: list[dict[str, str]]) -> None:
 
 
 def answer(engine: Any, prompt: list[int], limit: int) -> dict[str, Any]:
-    from sirius_cli.core.events import Committed
+    from sirius_cli.core.events import Committed, Drafted
     from sirius_cli.core.metrics import fold
     from sirius_cli.core.request import GenerationRequest
 
@@ -72,6 +73,7 @@ def answer(engine: Any, prompt: list[int], limit: int) -> dict[str, Any]:
         "ids": ids,
         "tokens_per_second": metrics.decode_tokens_per_second,
         "advances": metrics.advances,
+        "draft_steps": sum(len(event.token_ids) for event in events if isinstance(event, Drafted)),
         "effective_density": metrics.effective_density,
         "effective_read": metrics.effective_read,
         "corrected_fraction": metrics.corrected_fraction,
@@ -122,7 +124,7 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
     threads = args.threads or torch.get_num_threads()
     hf = load_transformers(args.model, threads) if args.transformers else None
-    engines = load_engines(args.model, threads)
+    engines = load_engines(args.model, args.methods, threads)
     shots = questions(args.shots)[: args.num_shots]
     done = len(args.out.read_text().splitlines()) if args.out.exists() else 0
     prime(engines, shots)
@@ -131,7 +133,8 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             continue
         prompt = engines["dense"].tokens.chat(messages(shots, item["question"]))
         row: dict[str, Any] = {"index": index, "prompt_tokens": len(prompt), "threads": threads}
-        for method in args.methods:
+        turn = index % len(engines)  # so that no method always runs first after the others
+        for method in [*list(engines)[turn:], *list(engines)[:turn]]:
             row[method] = answer(engines[method], prompt, args.max_new_tokens)
         if hf is not None and index < args.transformers:
             torch.set_num_threads(threads)
@@ -149,10 +152,8 @@ def spread(values: list[float]) -> str:
 def summarise(path: Path) -> None:
     rows = questions(path)
     report = sys.stdout.write
-    for other in (*METHODS[1:], "transformers"):
-        both = [row for row in rows if other in row and "dense" in row]
-        if not both:
-            continue
+    for other in sorted({name for row in rows for name, value in row.items() if isinstance(value, dict)} - {"dense"}):
+        both = [row for row in rows if other in row]
         same = sum(row[other]["ids"] == row["dense"]["ids"] for row in both)
         pairs = [(row[other]["tokens_per_second"], row["dense"]["tokens_per_second"]) for row in both]
         report(f"{other}: same tokens as dense {same} of {len(both)}\n")
@@ -179,7 +180,10 @@ def main() -> None:
     parser.add_argument("--num-shots", type=int, default=4)
     parser.add_argument("--max-new-tokens", type=int, default=64)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS[:3]))
+    parser.add_argument(
+        "--methods", nargs="*", default=list(METHODS), metavar="PROFILE[,KEY=VALUE…]",
+        help="beside dense; sirius,correction.confidence=0 for one with a change",
+    )  # fmt: skip
     parser.add_argument("--transformers", type=int, default=0, metavar="N", help="run transformers on the first N too")
     args = parser.parse_args()
     if args.summary:

@@ -27,6 +27,7 @@ class _Lazy(TyperGroup):
 app = typer.Typer(name="sirius", pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("chat")(chat.chat)
 for name, text in {
+    "bench": "Measure: speed.",
     "models": "Models: list, show, pull, rm.",
     "profiles": "Profiles: list, show, validate.",
 }.items():

@@ -37,7 +37,7 @@ class Prefilled:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """The draft wrote ``token_ids`` in ``len(token_ids)`` sparse steps.
+    """The draft wrote ``token_ids`` in ``len(token_ids)`` sparse steps. A window has several of these.
 
     ``probabilities`` are the draft's own for each token. ``density`` is the fraction of all parameters that a step
     uses, ``read`` the bytes of weights that a step reads over those of a dense step.
@@ -60,7 +60,9 @@ class Checked:
     """One dense pass over a window: ``accepted`` of ``drafted`` tokens are kept.
 
     ``short`` marks a window that is smaller than the profile's: a drafted stop, the length limit, the context or the
-    draft's own doubt ended it early.
+    draft's own doubt ended it early. ``activity`` tells for each layer how many of its neurons share its work on the
+    committed tokens: the participation ratio ``(sum h^2)^2 / (F sum h^4)`` of the hidden activations, averaged over
+    tokens; empty where the check did not look.
     """
 
     kind: ClassVar[str] = "checked"
@@ -71,6 +73,7 @@ class Checked:
     accepted: int
     short: bool
     seconds: float
+    activity: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ class CommittedToken:
 
     ``text`` is what committing it released: empty while a split character or a possible stop string is held back.
     ``p`` is the dense model's probability of the token (temperature 1; the draft's own without a check). For a
-    correction, ``draft_*`` tell what the draft had wanted, and ``p_draft`` the dense probability of that.
+    correction, ``draft_*`` tell what the draft had wanted, ``p_draft`` the dense probability of that, and ``entropy``
+    how unsure the dense model was there, in nats.
     """
 
     token_id: int
@@ -89,6 +93,7 @@ class CommittedToken:
     draft_id: int | None = None
     draft_text: str | None = None
     p_draft: float | None = None
+    entropy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from sirius_cli.core.profile import CorrectionSpec
 from sirius_cli.engine.acceptance import Verdict, judge
 from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
+from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.row import Row
-from sirius_cli.engine.sampling import token_probabilities
+from sirius_cli.engine.sampling import entropy, token_probabilities
 from sirius_cli.engine.tokens import Tokens
 
 
@@ -41,7 +42,7 @@ class Draft:
         return not self.ended and len(self.ids) < self.limit
 
 
-@dataclass(slots=True)
+@dataclass
 class CorrectionLoop:
     """Decodes prefilled ``rows`` to their ends. ``policy`` None is dense decoding; ``statistic`` learns from checks."""
 
@@ -53,6 +54,10 @@ class CorrectionLoop:
     policy: DraftPolicy | None
     statistic: NeuronStatistic | None
     began: float
+
+    def __post_init__(self) -> None:
+        drafts = self.policy is not None
+        self._watch: Watch | None = self.statistic or (Watch() if drafts else None)  # plain dense steps pay nothing
 
     def run(self) -> Iterator[StepEvent]:
         """Events until every row has finished."""
@@ -66,8 +71,8 @@ class CorrectionLoop:
                     yield row.finished(self._now())
 
     def _window(self, live: list[Row]) -> Iterator[StepEvent]:
-        drafts, seconds = self._draft(live)
-        yield from [self._drafted(row, draft, seconds) for row, draft in zip(live, drafts, strict=True) if draft.ids]
+        drafts = [Draft(self._draft_limit(row)) for row in live]
+        yield from self._draft(live, drafts)
         logits, seconds = self._check(live, drafts)
         yield from self._settle(live, drafts, logits, seconds)
 
@@ -75,44 +80,55 @@ class CorrectionLoop:
         self, live: list[Row], drafts: list[Draft], logits: list[torch.Tensor], seconds: float
     ) -> list[StepEvent]:
         """Judge, commit and rewind every row. All is settled before the first event leaves."""
+        verdicts = [
+            judge(self.spec, row.chooser, dense, draft.ids, draft.distributions)
+            for row, draft, dense in zip(live, drafts, logits, strict=True)
+        ]
+        now, commits = self._now(), []
+        for row, draft, verdict, dense in zip(live, drafts, verdicts, logits, strict=True):
+            commits.append(row.commit(self._final(draft, verdict, dense), now))
+            self.cache.advance(row.index, len(commits[-1].tokens))
+        activity = self._learn([row.index for row in live], [len(committed.tokens) for committed in commits])
         events: list[StepEvent] = []
-        advances = []
-        for row, draft, dense in zip(live, drafts, logits, strict=True):
-            verdict = judge(self.spec, row.chooser, dense, draft.ids, draft.distributions)
-            tokens, now = self._final(draft, verdict, dense), self._now()
-            committed = row.commit(tokens, now)
-            self.cache.advance(row.index, len(committed.tokens))
-            advances.append(len(committed.tokens))
+        for row, draft, verdict, committed, layers in zip(live, drafts, verdicts, commits, activity, strict=True):
             short = self.policy is not None and len(draft.ids) + 1 < self.spec.window
-            events.append(Checked(row.index, now, row.window, len(draft.ids), verdict.accepted, short, seconds))
+            events.append(Checked(row.index, now, row.window, len(draft.ids), verdict.accepted, short, seconds, layers))
             events.append(committed)
-        if self.statistic is not None:
-            self.statistic.fold([row.index for row in live], advances)
         return events
+
+    def _learn(self, rows: list[int], counts: list[int]) -> list[tuple[float, ...]]:
+        """What the check showed of the neurons on the committed tokens: by row, the activity of each layer."""
+        if self._watch is None:
+            return [()] * len(rows)
+        activity = self._watch.activity(counts)
+        if self.statistic is not None:
+            self.statistic.fold(rows, counts)
+        return activity
 
     def _draft_alone(self, live: list[Row]) -> Iterator[StepEvent]:
         """One sparse step whose token is final: a draft without correction."""
-        drafts, seconds = self._draft(live, limit=1)
+        drafts = [Draft(limit=1) for _ in live]
+        yield from self._draft(live, drafts)
         for row, draft in zip(live, drafts, strict=True):
             token = CommittedToken(draft.ids[0], "", "draft", draft.probabilities[0])
             committed = row.commit([token], self._now())
             self.cache.advance(row.index, 1)
-            yield self._drafted(row, draft, seconds)
             yield committed
 
-    @torch.inference_mode()
-    def _draft(self, live: list[Row], limit: int | None = None) -> tuple[list[Draft], float]:
-        """Sparse steps for every row, together while they last. Gives the drafts and the seconds that all took."""
-        start = perf_counter()
-        drafts = [Draft(self._draft_limit(row) if limit is None else limit) for row in live]
+    def _draft(self, live: list[Row], drafts: list[Draft]) -> Iterator[Drafted]:
+        """Sparse steps for every row, together while they last; each token is told as soon as it is there."""
         while working := [(row, draft) for row, draft in zip(live, drafts, strict=True) if draft.goes_on]:
+            start = perf_counter()
             self._draft_step(working)
-        return drafts, perf_counter() - start
+            seconds = perf_counter() - start
+            for row, draft in working:
+                yield self._drafted(row, draft, seconds)
 
     def _draft_limit(self, row: Row) -> int:
         """Drafts per window: the check adds one token, and no window may overrun the request or the context."""
         return min(self.spec.window, row.room) - 1 if self.policy is not None else 0
 
+    @torch.inference_mode()
     def _draft_step(self, working: list[tuple[Row, Draft]]) -> None:
         assert self.policy is not None
         rows = [row.index for row, _ in working]
@@ -137,7 +153,7 @@ class CorrectionLoop:
         windows = [[row.ids[-1], *draft.ids] for row, draft in zip(live, drafts, strict=True)]
         rows = [row.index for row in live]
         starts = [self.cache.lengths[index] for index in rows]
-        logits = run_rows(self.model, self.cache, rows, windows, starts, self.statistic or dense_mlp)
+        logits = run_rows(self.model, self.cache, rows, windows, starts, self._watch or dense_mlp)
         return list(logits.split_with_sizes([len(window) for window in windows])), perf_counter() - start
 
     def _final(self, draft: Draft, verdict: Verdict, dense: torch.Tensor) -> list[CommittedToken]:
@@ -149,9 +165,12 @@ class CorrectionLoop:
         if origin != "correction":
             return [*tokens, CommittedToken(verdict.token, "", origin, probabilities[-1])]
         refused = draft.ids[verdict.accepted]
-        wanted = token_probabilities(dense[verdict.accepted][None], [refused])[0]
-        text = self.tokens.decode([refused])
-        return [*tokens, CommittedToken(verdict.token, "", origin, probabilities[-1], refused, text, wanted)]
+        place = dense[verdict.accepted]
+        correction = CommittedToken(
+            verdict.token, "", origin, probabilities[-1], draft_id=refused, draft_text=self.tokens.decode([refused]),
+            p_draft=token_probabilities(place[None], [refused])[0], entropy=entropy(place),
+        )  # fmt: skip
+        return [*tokens, correction]
 
     def _last_origin(self, draft: Draft, verdict: Verdict) -> Origin:
         """A refused draft whose place is then filled with the very same token was not corrected."""
@@ -163,10 +182,11 @@ class CorrectionLoop:
 
     def _drafted(self, row: Row, draft: Draft, seconds: float) -> Drafted:
         assert self.policy is not None
-        cost = self.policy.cost
-        texts = tuple(self.tokens.decode([token]) for token in draft.ids)
-        ids, probabilities = tuple(draft.ids), tuple(draft.probabilities)
-        return Drafted(row.index, self._now(), row.window, ids, texts, probabilities, cost.density, cost.read, seconds)
+        cost, token = self.policy.cost, draft.ids[-1]
+        text, probability = self.tokens.decode([token]), draft.probabilities[-1]
+        return Drafted(
+            row.index, self._now(), row.window, (token,), (text,), (probability,), cost.density, cost.read, seconds
+        )
 
     def _now(self) -> float:
         return perf_counter() - self.began

@@ -1,6 +1,6 @@
 """The engine: requests in, events out. It never prints."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -19,14 +19,21 @@ from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
 from sirius_cli.engine.prefill import prefill_chunk
+from sirius_cli.engine.probe import Probe
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.sampling import token_probabilities
 from sirius_cli.engine.text import Text
 from sirius_cli.engine.tokens import Tokens
 from sirius_cli.engine.weights import load_weights
 from sirius_cli.errors import UsageError
+from sirius_kernels.bandwidth.op import read_bandwidth
 
 Events = Generator[StepEvent, None, None]
+_READ_ELEMENTS = 1 << 26  # 256 MiB of fp32, more than caches hold
+
+
+def _never() -> bool:
+    return False
 
 
 class Engine:
@@ -81,6 +88,26 @@ class Engine:
         """Another engine over the same weights, with its own text and ``profile``."""
         return Engine(self.model, self.tokens, profile, self.loaded, self._placement)
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a dense step reads."""
+        return self.counts.read * self._placement.dtype.itemsize
+
+    def read_bandwidth(self) -> float:
+        """Bytes per second of a plain read of this device's memory, with the threads that steps use."""
+        data = torch.ones(_READ_ELEMENTS, device=self._placement.device)
+        return read_bandwidth(data, impl=self._placement.ops.impl)
+
+    def probe(self, depth: int, room: int) -> Probe:
+        """Single passes behind a text of ``depth`` tokens, of up to ``room`` tokens, for measurements.
+
+        Raises ``UsageError`` where the context is too short.
+        """
+        if depth + room > self.context:
+            message = f"{depth} + {room} tokens do not fit the context of {self.loaded.model}, {self.context}"
+            raise UsageError(message, "measure at a smaller depth")
+        return Probe(self.model, self.counts, depth=depth, room=room, dtype=self._placement.dtype)
+
     @torch.inference_mode()
     def dense_step_ms(self) -> float | None:
         """Time one dense step behind the last text: the yardstick of a check. None before the first answer.
@@ -94,9 +121,10 @@ class Engine:
         run_rows(self.model, text.cache, [0], [text.ids[-1:]], [len(text.ids)], dense_mlp)
         return 1000 * (perf_counter() - start)
 
-    def generate(self, request: GenerationRequest) -> Events:
+    def generate(self, request: GenerationRequest, cancelled: Callable[[], bool] = _never) -> Events:
         """Answer one request; closing the iterator cancels it.
 
+        ``cancelled`` is asked before every chunk of the prompt, during which no event happens.
         The KV of a prefix shared with the previous call is used again. Raises ``UsageError`` for a prompt that is
         empty or does not fit the context.
         """
@@ -105,7 +133,10 @@ class Engine:
         self._text = None  # nothing half-made is left if this is abandoned during the prefill
         reused = len(text.ids)
         began = perf_counter()
-        yield from self._prefill([row], text.cache, text.statistic, began, reused)
+        yield from self._prefill([row], text.cache, text.statistic, began, reused, cancelled)
+        if len(row.ids) == len(request.prompt_ids):
+            yield row.finished(perf_counter() - began)
+            return
         text.ids = list(row.request.prompt_ids)
         text.snapshot()
         self._text = text
@@ -128,10 +159,16 @@ class Engine:
         yield from self._decode(self._loop(rows, cache, statistic, began), began)
 
     def _prefill(
-        self, rows: list[Row], cache: KVCache, statistic: NeuronStatistic | None, began: float, reused: int
+        self,
+        rows: list[Row],
+        cache: KVCache,
+        statistic: NeuronStatistic | None,
+        began: float,
+        reused: int,
+        cancelled: Callable[[], bool] = _never,
     ) -> Events:
         waiting = rows
-        while waiting:
+        while waiting and not cancelled():
             ready = prefill_chunk(self.model, cache, waiting, statistic)
             seconds = perf_counter() - began
             for row in waiting:

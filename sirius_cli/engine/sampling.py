@@ -31,6 +31,11 @@ def token_probabilities(logits: torch.Tensor, tokens: list[int]) -> list[float]:
     return (chosen - logits.logsumexp(-1)).exp().tolist()
 
 
+def entropy(logits: torch.Tensor) -> float:
+    """The entropy of the model's own distribution (temperature 1) after ``logits[V]``, in nats."""
+    return float(torch.special.entr(logits.float().softmax(-1)).sum())
+
+
 class Chooser:
     """Chooses the tokens of one request."""
 

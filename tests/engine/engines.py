@@ -9,7 +9,7 @@ from tiny_models import VOCABULARY
 from tokenizers import Tokenizer, decoders
 from tokenizers.models import WordLevel
 
-from sirius_cli.core.events import Committed, CommittedToken, Finished, Loaded, StepEvent
+from sirius_cli.core.events import Committed, CommittedToken, Drafted, Finished, Loaded, StepEvent
 from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
 from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.device import Placement
@@ -54,3 +54,12 @@ def text_of(events: Iterable[StepEvent], row: int = 0) -> str:
     events = list(events)
     (last,) = [event for event in events if isinstance(event, Finished) and event.row == row]
     return "".join(token.text for token in tokens_of(events, row)) + last.tail
+
+
+def drafts_of(events: Iterable[StepEvent], row: int = 0) -> dict[int, list[tuple[int, float]]]:
+    """By window: every drafted token and the draft's own probability of it, in order."""
+    windows: dict[int, list[tuple[int, float]]] = {}
+    for event in events:
+        if isinstance(event, Drafted) and event.row == row:
+            windows.setdefault(event.window, []).extend(zip(event.token_ids, event.probabilities, strict=True))
+    return windows

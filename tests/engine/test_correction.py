@@ -1,16 +1,19 @@
 """The invariants of drafting and checking, on random tiny models."""
 
+import math
+
 import pytest
 import torch
-from engines import DENSE, ids_of, make_engine, profile, text_of, tokens_of
+from engines import DENSE, drafts_of, ids_of, make_engine, profile, text_of, tokens_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_models import VARIANTS, random_tokens
+from tiny_models import VARIANTS, VOCABULARY, random_tokens
 
 from sirius_cli.core.events import Checked, Committed, Drafted, Finished
 from sirius_cli.core.metrics import fold
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine.backend import Ops, torch_ops
+from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.kv_cache import KVCache
 
 fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -202,8 +205,7 @@ def test_a_full_context_ends_the_answer(tiny_model):
 def test_windows_never_pass_the_length_limit(tiny_model):
     engine = make_engine(tiny_model("llama")[0])
     events = generate(engine, profile("fine", window=16, keep=0.95), GenerationRequest(prompt(), max_new_tokens=7))
-    drafted = [len(event.token_ids) for event in events if isinstance(event, Drafted)]
-    assert drafted[0] == 5  # one token came from the prefill, one will come from the check
+    assert len(drafts_of(events)[1]) == 5  # one token came from the prefill, one will come from the check
     assert len(ids_of(events)) == 7
     assert all(event.short for event in events if isinstance(event, Checked))
 
@@ -212,12 +214,68 @@ def test_a_draft_in_doubt_ends_early(tiny_model):
     engine = make_engine(tiny_model("llama")[0])
     request = GenerationRequest(prompt(), max_new_tokens=40)
     chosen = profile("coarse", window=9, confidence=0.3, keep=0.9)
-    drafts = [event for event in generate(engine, chosen, request) if isinstance(event, Drafted)]
+    drafts = list(drafts_of(generate(engine, chosen, request)).values())
     for draft in drafts[:-1]:
-        certainties = torch.tensor(draft.probabilities).cumprod(0)
+        certainties = torch.tensor([p for _, p in draft]).cumprod(0)
         assert all(certainties[:-1] >= 0.3)
-        assert certainties[-1] < 0.3 or len(draft.token_ids) == 8
-    assert {len(draft.token_ids) for draft in drafts} > {1}
+        assert certainties[-1] < 0.3 or len(draft) == 8
+    assert {len(draft) for draft in drafts} > {1}
+
+
+def test_drafted_tokens_are_told_one_by_one_before_their_check(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    events = generate(engine, profile("coarse", window=6), GenerationRequest(prompt(), max_new_tokens=30))
+    waiting = 0
+    for event in events:
+        if isinstance(event, Drafted):
+            assert len(event.token_ids) == 1
+            waiting += 1
+        elif isinstance(event, Checked):
+            assert event.drafted == waiting
+            waiting = 0
+
+
+def test_a_draft_may_be_cancelled_between_two_of_its_tokens(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    engine.profile = profile("coarse", window=9, accept="exact")
+    request = GenerationRequest(prompt(12), max_new_tokens=30)
+    for event in (events := engine.generate(request)):
+        if isinstance(event, Drafted):
+            break
+    events.close()
+    assert ids_of(list(engine.generate(request))) == ids_of(generate(engine, DENSE, request))
+
+
+@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
+def test_checks_of_a_draft_tell_the_activity_of_every_layer(method, tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    events = generate(engine, profile(method, window=5), GenerationRequest(prompt(), max_new_tokens=12))
+    layers = 0 if method == "dense" else len(engine.model.config.layers)
+    neurons = engine.model.config.intermediate_size
+    for event in events:
+        if isinstance(event, Checked):
+            assert len(event.activity) == layers
+            assert all(1 / neurons <= share <= 1 for share in event.activity)
+
+
+def test_activity_is_the_share_of_neurons_at_work():
+    watch = Watch()
+    one, half, all_ = torch.zeros(8), torch.tensor([2.0, -2.0] * 2 + [0.0] * 4), torch.ones(8)
+    watch._seen = [torch.stack([one.index_fill(0, torch.tensor(3), 5.0), half, all_])]
+    assert watch.activity([1, 1, 1]) == [(0.125,), (0.5,), (1.0,)]
+    assert watch.activity([3]) == [(pytest.approx((0.125 + 0.5 + 1.0) / 3),)]
+
+
+def test_a_correction_tells_the_entropy_of_the_dense_model(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    events = generate(
+        engine, profile("coarse", window=6, accept="exact"), GenerationRequest(prompt(), max_new_tokens=40)
+    )
+    corrections = [token for token in tokens_of(events) if token.origin == "correction"]
+    assert corrections
+    for token in tokens_of(events):
+        assert (token.entropy is not None) == (token.origin == "correction")
+        assert token.entropy is None or 0 < token.entropy <= math.log(VOCABULARY)
 
 
 def test_a_twin_shares_weights_and_keeps_its_own_text(tiny_model):

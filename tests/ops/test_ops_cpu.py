@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sirius_kernels.attention.op import attention
+from sirius_kernels.bandwidth.op import read_bandwidth, read_sum
 from sirius_kernels.contracts import ContractError
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
@@ -194,3 +195,13 @@ def test_select_rows(values, data):
     chosen = select_rows(scores, count, impl="numba")
     assert torch.equal(chosen, select_rows(scores, count, impl="torch"))
     assert sorted(scores[chosen].tolist(), reverse=True) == sorted(values, reverse=True)[:count]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 4099])
+def test_reading_memory_reads_all_of_it(count):
+    data = torch.randn(count, generator=generator(count))
+    assert read_sum(data, impl="numba") == pytest.approx(read_sum(data, impl="torch"), abs=1e-2)
+
+
+def test_reading_memory_takes_time():
+    assert read_bandwidth(torch.ones(1 << 16), impl="torch") > 0
