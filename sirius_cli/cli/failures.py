@@ -1,22 +1,13 @@
 """From any exception to one line on standard error and an exit code."""
 
-import errno
 import os
-import platform
-import sys
-import tempfile
 import traceback
 from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
 
-from sirius_cli import __version__
 from sirius_cli.cli import diagnostics, output
-from sirius_cli.errors import EnvironmentProblem, SiriusError, UsageError
+from sirius_cli.errors import SiriusError, UsageError
 from sirius_cli.exit_codes import ExitCode
-
-_OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory")
-_MACHINE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO)
+from sirius_cli.services import failures
 
 
 def debugging() -> bool:
@@ -33,62 +24,22 @@ def report(problem: BaseException) -> ExitCode:
     if type(problem).__name__ == "NoArgsIsHelpError":  # Typer's, and no error: the help is its message
         diagnostics.note(str(problem))
         return ExitCode.USAGE
-    foreseen = explain(problem)
+    told = explain(problem) or failures.report_bug(problem)
     with suppress(output.PipeClosedError):
         if debugging():
             diagnostics.note("".join(traceback.format_exception(problem)).rstrip())
-        diagnostics.error(foreseen or _report_bug(problem))
-    return foreseen.exit_code if foreseen else ExitCode.BUG
+        diagnostics.error(told)
+    return told.exit_code
 
 
 def explain(problem: BaseException) -> SiriusError | None:
     """The error that ``problem`` amounts to for the user; None if it is a bug of ours."""
     from typer.exceptions import TyperException
 
-    if isinstance(problem, SiriusError):
-        return problem
-    if isinstance(problem, TyperException):
-        return _usage(problem)
-    if _is_out_of_memory(problem):
-        return EnvironmentProblem("out of memory", "use a smaller model, a shorter prompt or fewer new tokens")
-    if isinstance(problem, OSError) and problem.errno in _MACHINE_ERRNOS:
-        where = f": {problem.filename}" if problem.filename else ""
-        return EnvironmentProblem(f"the system refused a file operation: {problem.strerror}{where}")
-    if isinstance(problem, ModuleNotFoundError) and not (problem.name or "").startswith("sirius"):
-        return EnvironmentProblem(f"the Python package {problem.name} is missing", "install sirius-llm again")
-    return None
+    return _usage(problem) if isinstance(problem, TyperException) else failures.explain(problem)
 
 
 def _usage(problem: Exception) -> UsageError:
     message = getattr(problem, "format_message", problem.__str__)().rstrip(".")
     context = getattr(problem, "ctx", None)
     return UsageError(message, f"see '{context.command_path} --help'" if context else "")
-
-
-def _is_out_of_memory(problem: BaseException) -> bool:
-    """torch is not imported for this: its class is known by name, its CPU allocator by the message."""
-    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(problem, RuntimeError) and any(words in str(problem).lower() for words in _OUT_OF_MEMORY)
-
-
-def _report_bug(problem: BaseException) -> str:
-    what = f"internal error, {type(problem).__name__}: {problem}"
-    try:
-        return f"{what}; a report was saved in {_save(problem)}, SIRIUS_DEBUG=1 shows the traceback"
-    except OSError:
-        return f"{what}; SIRIUS_DEBUG=1 shows the traceback"
-
-
-def _save(problem: BaseException) -> Path:
-    """Write the traceback and versions, not the command line: prompts are private."""
-    from sirius_cli.config import locations
-
-    folder = locations.home() / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    now = datetime.now(UTC)
-    header = f"sirius {__version__}\nPython {sys.version}\n{platform.platform()}\n{now.isoformat()}\n\n"
-    descriptor, name = tempfile.mkstemp(prefix=f"bug-{now:%Y%m%d-%H%M%S}-", suffix=".txt", dir=folder)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(header + "".join(traceback.format_exception(problem)))
-    return Path(name)

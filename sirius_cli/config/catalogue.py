@@ -6,8 +6,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 
+from sirius_cli.config.documents import near
 from sirius_cli.config.faults import Fault, ProfileError
-from sirius_cli.config.files import Document, near, parse
+from sirius_cli.config.files import Document, parse
 from sirius_cli.config.locations import profiles_dir
 from sirius_cli.errors import UsageError
 

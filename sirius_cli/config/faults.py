@@ -1,10 +1,10 @@
-"""What can be wrong with a profile's values, said in words and with its place."""
+"""What can be wrong with the values of a file, said in words and with its place."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sirius_cli.core.profile import Profile
@@ -23,18 +23,22 @@ class Fault:
         return ": ".join(part for part in (self.place, self.key, self.problem) if part)
 
 
-class ProfileError(UsageError):
-    """All that is wrong with a profile, on one line; ``faults`` has them apart."""
+class FaultsError(UsageError):
+    """All that is wrong with some values, on one line; ``faults`` has them apart."""
 
     def __init__(self, faults: Sequence[Fault], hint: str = "") -> None:
         super().__init__("; ".join(map(str, faults)), hint)
         self.faults = tuple(faults)
 
 
-def check(values: Mapping[str, object], places: Mapping[str, str]) -> list[Fault]:
-    """The faults of ``values`` (dotted key -> value), each at its key's place. Keys must be known."""
+class ProfileError(FaultsError):
+    """All that is wrong with a profile."""
+
+
+def check(values: Mapping[str, object], places: Mapping[str, str], model: type[BaseModel] = Profile) -> list[Fault]:
+    """The faults of ``values`` (dotted key -> value) as a ``model``, each at its key's place. Keys must be known."""
     try:
-        Profile.model_validate(nest(values))
+        model.model_validate(nest(values))
     except ValidationError as error:
         return [_fault(detail, places) for detail in error.errors()]
     return []
@@ -44,8 +48,11 @@ def nest(values: Mapping[str, object]) -> dict[str, Any]:
     """``{"draft.keep": 0.5}`` becomes ``{"draft": {"keep": 0.5}}``."""
     nested: dict[str, Any] = {}
     for key, value in values.items():
-        section, _, name = key.rpartition(".")
-        (nested.setdefault(section, {}) if section else nested)[name] = value
+        section, dot, name = key.partition(".")
+        if dot:
+            nested.setdefault(section, {})[name] = value
+        else:
+            nested[key] = value
     return nested
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -148,23 +148,37 @@ def replay(
 
     Time that the consumer takes is not added. Raises UsageError where ``speed`` is not positive.
     """
+    check_speed(speed)
+    return _paced(trace.events, speed, sleep, clock)
+
+
+def check_speed(speed: float) -> None:
+    """Raises UsageError where ``speed`` is not positive."""
     if not speed > 0:
         raise UsageError(f"cannot replay at speed {speed:g}", "give a speed above 0")
-    return _paced(trace.events, speed, sleep, clock)
+
+
+def due_times(events: Iterable[StepEvent]) -> Iterator[float]:
+    """Seconds from the start of a replay to each of ``events``; an answer begins when the one before it has ended."""
+    start = latest = 0.0
+    prefilled: set[int] = set()
+    for event in events:
+        if isinstance(event, Prefilled):
+            if event.row in prefilled:
+                start = latest
+                prefilled.clear()
+            prefilled.add(event.row)
+        if not isinstance(event, Loaded):
+            latest = max(latest, start + event.at)
+        yield latest
 
 
 def _paced(
     events: tuple[StepEvent, ...], speed: float, sleep: Callable[[float], None], clock: Callable[[], float]
 ) -> Iterator[StepEvent]:
     start = clock()
-    prefilled: set[int] = set()
-    for event in events:
-        if isinstance(event, Prefilled):
-            if event.row in prefilled:
-                start = clock()
-                prefilled.clear()
-            prefilled.add(event.row)
-        if not isinstance(event, Loaded) and (wait := start + event.at / speed - clock()) > 0:
+    for event, due in zip(events, due_times(events), strict=True):
+        if (wait := start + due / speed - clock()) > 0:
             sleep(wait)
         yield event
 

@@ -2,14 +2,12 @@
 
 import importlib.metadata
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import sirius_cli
 from sirius_cli.errors import EnvironmentProblem, ModelError, SiriusError
+from sirius_cli.services import python_process
 from sirius_cli.services.gguf_header import GgufHeader, read_gguf_header
 from sirius_cli.services.model_folder import check_folder
 from sirius_cli.services.model_store import (
@@ -63,7 +61,7 @@ def run_worker(source: Path, folder: Path, header: GgufHeader, name: str, progre
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=_environment(),
+        env=python_process.environment(),
         text=True,
         encoding="utf-8",
     ) as process:
@@ -84,14 +82,7 @@ def run_worker(source: Path, folder: Path, header: GgufHeader, name: str, progre
 def _command(source: Path, folder: Path, header: GgufHeader) -> list[str]:
     split = str(header.metadata.get("tokenizer.ggml.pre", ""))
     options = json.dumps({"eos_ids": header.ids(*_END_IDS), "split": split})
-    # -P: a file in the working folder must not stand in for a library.
-    return [sys.executable, "-P", "-m", "sirius_cli.services.gguf_worker", str(source), str(folder), options]
-
-
-def _environment() -> dict[str, str]:
-    package_root = str(Path(sirius_cli.__file__).parent.parent)
-    inherited = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (package_root, inherited)))}
+    return python_process.command("sirius_cli.services.gguf_worker", str(source), str(folder), options)
 
 
 def _failure(last: dict[str, Any], code: int, source: Path, folder: Path, header: GgufHeader) -> SiriusError:

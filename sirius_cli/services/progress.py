@@ -1,5 +1,6 @@
 """How a long service tells its caller where it is. Services never print."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,3 +19,18 @@ Progress = Callable[[ProgressEvent], None]
 
 def silent(event: ProgressEvent) -> None:
     """A ``Progress`` that shows nothing."""
+
+
+def throttled(report: Progress, interval: float = 0.1, clock: Callable[[], float] = time.monotonic) -> Progress:
+    """Pass on every new stage and every end, and of what lies between one event in ``interval`` seconds."""
+    last: ProgressEvent | None = None
+    told_at = 0.0
+
+    def pass_on(event: ProgressEvent) -> None:
+        nonlocal last, told_at
+        new = last is None or event.stage != last.stage or event.done == event.total
+        if new or clock() - told_at >= interval:
+            last, told_at = event, clock()
+            report(event)
+
+    return pass_on

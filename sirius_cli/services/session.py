@@ -43,7 +43,8 @@ class Engine(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def context(self) -> int: ...
-    def generate(self, request: GenerationRequest) -> Events: ...
+    def twin(self, profile: Profile) -> "Engine": ...
+    def generate(self, request: GenerationRequest, cancelled: Callable[[], bool]) -> Events: ...
     def dense_step_ms(self) -> float | None: ...
 
 
@@ -152,7 +153,8 @@ class Session:
     def ask(self, prompt: str, cancelled: Callable[[], bool] = never) -> Events:
         """Answer ``prompt`` after the conversation so far; both join it when the answer ends.
 
-        ``cancelled`` is asked after every event. The answer then ends with ``Finished`` of reason ``cancelled``.
+        ``cancelled`` is asked after every event, and between the parts of a long prompt. The answer then ends with
+        ``Finished`` of reason ``cancelled``.
 
         Raises:
             SiriusError: from the engine; the conversation is then as before.
@@ -160,7 +162,7 @@ class Session:
         check_prompt(prompt)
         request = self._request(prompt)
         text = ""
-        with closing(_until_cancelled(self.engine.generate(request), cancelled)) as events:
+        with closing(_until_cancelled(self.engine.generate(request, cancelled), cancelled)) as events:
             for event in events:
                 text += text_of(event)
                 if isinstance(event, Finished):

@@ -1,7 +1,7 @@
 """An engine that says a scripted answer with a scripted correction: no model, no torch, the same events every time."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sirius_cli.core.events import (
     Checked,
@@ -67,7 +67,12 @@ class FakeEngine:
     def dense_step_ms(self) -> float:
         return 10.0
 
-    def generate(self, request: GenerationRequest) -> Generator[StepEvent, None, None]:
+    def twin(self, profile: Profile) -> "FakeEngine":
+        return replace(self, profile=profile, requests=[])
+
+    def generate(
+        self, request: GenerationRequest, cancelled: Callable[[], bool] = lambda: False
+    ) -> Generator[StepEvent, None, None]:
         self.requests.append(request)
         if len(request.prompt_ids) > self.context:
             raise ModelError(

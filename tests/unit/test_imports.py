@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+TRACE = Path(__file__).parents[1] / "data" / "dashboard.jsonl"
 HEAVY = ("torch", "transformers", "numba", "numpy", "sirius_cli.engine", "sirius_kernels")
 REPORT = f"""
 import json, sys
@@ -22,12 +23,14 @@ sys.stderr.write(json.dumps([code, [name for name in {HEAVY!r} if name in sys.mo
     [
         ["--help"],
         ["chat", "--help"],
+        ["inspect-corrections", "--help"],
         ["profiles", "list"],
         ["profiles", "show", "sirius", "--origin"],
         ["doctor", "--no-torch", "--json"],
         ["models", "list"],
+        ["chat", "--replay", str(TRACE), "--speed", "inf"],
     ],
-    ids=" ".join,
+    ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_nothing_heavy_is_loaded(arguments: list[str], tmp_path: Path) -> None:
     environment = {**os.environ, "SIRIUS_HOME": str(tmp_path), "HF_HOME": str(tmp_path)}

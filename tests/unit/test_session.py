@@ -1,6 +1,6 @@
 """A conversation: what it asks the engine, what it remembers, how it ends early."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -41,7 +41,7 @@ class Parrot:
         self.prompts: list[str] = []
         self.closed = False
 
-    def generate(self, request: GenerationRequest) -> Generator[StepEvent, None, None]:
+    def generate(self, request: GenerationRequest, cancelled: Callable[[], bool]) -> Generator[StepEvent, None, None]:
         self.prompts.append(self.tokens.decode(list(request.prompt_ids)))
         try:
             yield from self.events
@@ -129,9 +129,11 @@ def test_the_spec_reaches_the_engine() -> None:
     seen: list[GenerationRequest] = []
 
     class Witness(Parrot):
-        def generate(self, request: GenerationRequest) -> Generator[StepEvent, None, None]:
+        def generate(
+            self, request: GenerationRequest, cancelled: Callable[[], bool]
+        ) -> Generator[StepEvent, None, None]:
             seen.append(request)
-            return super().generate(request)
+            return super().generate(request, cancelled)
 
     list(Session(Witness(HI), spec).ask("a"))
     assert seen == [GenerationRequest((117, 58, 97, 59), 5, spec.sampling, ("END",))]

@@ -5,16 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from event_strategies import EVENTS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sirius_cli.core.events import (
     EVENT_TYPES,
-    Checked,
     Committed,
     CommittedToken,
-    Drafted,
-    Failed,
     Finished,
     Loaded,
     Prefilled,
@@ -35,19 +33,6 @@ HEADER = TraceHeader(
     sampling=SamplingSpec(temperature=0.5, seed=3),
     versions={"python": "3.11.2", "torch": "2.13.0"},
 )
-real = st.floats(allow_nan=False, allow_infinity=False)
-token = st.builds(CommittedToken, p=real, p_draft=st.none() | real)
-EVENTS: dict[str, st.SearchStrategy[StepEvent]] = {
-    "loaded": st.builds(Loaded, seconds=real),
-    "prefilled": st.builds(Prefilled, at=real, seconds=real),
-    "drafted": st.builds(
-        Drafted, at=real, probabilities=st.lists(real).map(tuple), density=real, read=real, seconds=real
-    ),
-    "checked": st.builds(Checked, at=real, seconds=real),
-    "committed": st.builds(Committed, at=real, tokens=st.lists(token, max_size=4).map(tuple)),
-    "finished": st.builds(Finished, at=real),
-    "failed": st.builds(Failed, at=real),
-}
 # The first draw of a text on a new machine builds a table of all characters, which takes seconds.
 unhurried = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=30

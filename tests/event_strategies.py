@@ -1,0 +1,29 @@
+"""Any event, for properties."""
+
+from hypothesis import strategies as st
+
+from sirius_cli.core.events import (
+    Checked,
+    Committed,
+    CommittedToken,
+    Drafted,
+    Failed,
+    Finished,
+    Loaded,
+    Prefilled,
+    StepEvent,
+)
+
+real = st.floats(allow_nan=False, allow_infinity=False)
+token = st.builds(CommittedToken, p=real, p_draft=st.none() | real)
+EVENTS: dict[str, st.SearchStrategy[StepEvent]] = {
+    "loaded": st.builds(Loaded, seconds=real),
+    "prefilled": st.builds(Prefilled, at=real, seconds=real),
+    "drafted": st.builds(
+        Drafted, at=real, probabilities=st.lists(real).map(tuple), density=real, read=real, seconds=real
+    ),
+    "checked": st.builds(Checked, at=real, seconds=real),
+    "committed": st.builds(Committed, at=real, tokens=st.lists(token, max_size=4).map(tuple)),
+    "finished": st.builds(Finished, at=real),
+    "failed": st.builds(Failed, at=real),
+}
