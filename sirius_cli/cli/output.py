@@ -3,10 +3,11 @@
 import json
 import re
 import sys
-import unicodedata
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 from sirius_cli.cli import terminal
+from sirius_cli.core.safe_text import width
 
 
 class PipeClosedError(Exception):
@@ -40,11 +41,17 @@ def write_json_line(value: Any) -> None:
 
 def write_table(columns: list[str], rows: list[list[str]]) -> None:
     """Write a header and rows in aligned columns, two spaces apart."""
+    for line in table_lines(columns, rows):
+        write_line(line)
+
+
+def table_lines(columns: list[str], rows: list[list[str]]) -> Iterator[str]:
+    """A header and rows as lines of aligned columns, two spaces apart."""
     cells = [[terminal.one_line(cell) for cell in row] for row in [columns, *rows]]
-    widths = [max(_width(cell) for cell in column) for column in zip(*cells, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
-        write_line("  ".join(padded).rstrip())
+        padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()
 
 
 def emit(stream: TextIO | None, text: str) -> None:
@@ -66,13 +73,3 @@ def as_json(value: Any, *, indent: int | None) -> str:
     text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
     # json leaves DEL, C1 and lone surrogates alone: escaped they are the same data, safe to show and to encode.
     return re.sub("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", lambda m: f"\\u{ord(m.group()):04x}", text)
-
-
-def _width(text: str) -> int:
-    return sum(_columns(character) for character in text)
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,0 +1,125 @@
+"""``sirius inspect-corrections``: what the dense model put right in a recorded run."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sirius_cli.cli import diagnostics, options, output, terminal
+
+if TYPE_CHECKING:  # --help loads none of the services
+    from sirius_cli.services.inspection.comparison import Comparison
+    from sirius_cli.services.inspection.facts import Correction, Inspection
+    from sirius_cli.services.inspection.reports.tables import Table
+
+
+class Format(StrEnum):
+    """The forms that a report has."""
+
+    TABLE = "table"
+    MD = "md"
+    CSV = "csv"
+    JSON = "json"
+    HTML = "html"
+    SVG = "svg"
+
+
+_TARGET_HELP = "A trace, a folder of traces, or the name of a trace; else the newest."
+_Target = Annotated[str | None, typer.Argument(metavar="[RUN|TRACE|FOLDER]", help=_TARGET_HELP)]
+_FORMAT_HELP = "Write a report; a table if there is no terminal."
+_Format = Annotated[Format | None, typer.Option("--format", metavar="|".join(Format), help=_FORMAT_HELP)]
+_Top = Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="List the first N corrections.")]
+_Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report into a file.")]
+_Against = Annotated[
+    str | None, typer.Option("--against", metavar="OTHER", help="Say what is different in another run.")
+]
+_SORT_HELP = "Sort by a column, such as p, margin or class; -margin puts the greatest first."
+_Sort = Annotated[str | None, typer.Option("--sort", metavar="COLUMN", help=_SORT_HELP)]
+_FILTER_HELP = "List only corrections such as class=number, p<0.3 or text~regex; may be given several times."
+_Filter = Annotated[list[str] | None, typer.Option("--filter", metavar="CONDITION", help=_FILTER_HELP)]
+
+
+def inspect_corrections(
+    target: _Target = None,
+    format: _Format = None,
+    top: _Top = None,
+    output_file: _Output = None,
+    against: _Against = None,
+    sort: _Sort = None,
+    filters: _Filter = None,
+    theme: options.Theme = None,
+    no_color: options.NoColor = False,
+) -> None:
+    """Show every correction of a recorded run, with the figures around them.
+
+    On a terminal this opens the inspector, elsewhere it writes a report.
+    """
+    from sirius_cli.services.inspection import reading
+    from sirius_cli.services.inspection.comparison import compare
+    from sirius_cli.services.inspection.selection import select
+
+    # Faulty conditions are found before anything is read.
+    select((), filters or (), sort)
+    path = reading.find(target)
+    found = reading.read(path)
+    comparison = compare(found, reading.read(reading.find(against))) if against is not None else None
+    if format is None and output_file is None and _on_terminal():
+        from sirius_cli.tui.inspector.run import Opening, run_inspector
+
+        # Without a name the newest trace is shown, and those beside it can be chosen.
+        shown = reading.read(path.parent) if target is None and comparison is None else found
+        first = found.runs[0].name if target is None else None
+        run_inspector(shown, comparison, Opening(first, tuple(filters or ()), sort, theme, no_color))
+        return
+    for problem in found.problems + (comparison.right.problems if comparison else ()):
+        diagnostics.note(f"note: {terminal.one_line(problem)}")
+    text = _render(format or Format.TABLE, found, select(found.corrections, filters or (), sort, top), comparison)
+    if output_file is None:
+        output.write_text(text)
+    else:
+        _write(output_file, text)
+
+
+def _on_terminal() -> bool:
+    """Textual draws on standard error, so that has to be one too."""
+    return all(map(terminal.is_terminal, (sys.stdin, sys.stderr))) and terminal.abilities(sys.stdout).ansi
+
+
+def _render(
+    form: Format, found: "Inspection", chosen: "tuple[Correction, ...]", comparison: "Comparison | None"
+) -> str:
+    from sirius_cli.services.inspection.reports import csv_file, document, markdown, page, picture, tables
+
+    match form:
+        case Format.JSON:
+            return output.as_json(document.inspection_to_json(found, chosen, comparison), indent=2) + "\n"
+        case Format.HTML:
+            return page.render(found, chosen, comparison)
+        case Format.SVG:
+            return picture.render(found)
+        case Format.CSV:
+            return csv_file.render(tables.detailed_table(chosen))
+    parts = tables.all_tables(found, chosen) + (tables.comparison_tables(comparison) if comparison else [])
+    if form is Format.MD:
+        return markdown.render("Corrections", tables.about(found), parts)
+    return "".join(f"{line}\n" for line in _plain(tables.about(found), parts))
+
+
+def _plain(about: list[tuple[str, str]], parts: "list[Table]") -> list[str]:
+    from sirius_cli.services.inspection.reports.tables import shown
+
+    lines = [f"{name:<10}{terminal.one_line(value)}" for name, value in about]
+    for table in parts:
+        rows = [[shown(v, c.kind) for v, c in zip(row, table.columns, strict=True)] for row in table.rows]
+        labels = [column.label.upper() for column in table.columns]
+        lines += ["", terminal.one_line(table.title), *(output.table_lines(labels, rows) if rows else ["none"])]
+    return lines
+
+
+def _write(path: Path, text: str) -> None:
+    from sirius_cli.services.inspection.reports.saving import save
+
+    save(path, text)
+    diagnostics.note(f"wrote {terminal.one_line(str(path))}")
