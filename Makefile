@@ -2,7 +2,7 @@
 VENV := .venv-test
 BIN := $(VENV)/bin
 
-.PHONY: test lint format docs venv
+.PHONY: test lint format docs screenshots venv
 
 test: venv
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -19,6 +19,9 @@ format: venv
 
 docs: venv
 	$(BIN)/python docs/make_cli.py
+
+screenshots: venv
+	$(BIN)/python docs/make_screenshots.py
 
 venv: $(VENV)/.installed
 

@@ -13,6 +13,7 @@ from sirius_cli.exit_codes import ExitCode
 if TYPE_CHECKING:
     from sirius_cli.cli.turn import Look
     from sirius_cli.core.profile import Profile
+    from sirius_cli.services.chat_commands import Setup
     from sirius_cli.services.session import AnswerSpec, ModelChoice, Session
 
 
@@ -46,33 +47,59 @@ def chat(
     jsonl: options.JsonLines = False,
     trace: options.Trace = None,
     no_color: options.NoColor = False,
+    go_on: options.Continue = False,
+    replay: options.Replay = None,
+    speed: options.Speed = None,
+    inline: options.Inline = False,
+    theme: options.Theme = None,
+    screenshot: options.Screenshot = None,
+    cast: options.Cast = None,
+    web: options.Web = False,
+    port: options.Port = 8000,
     kernel_size: options.KernelSize = None,
     thr: options.Thr = None,
     spr: options.Spr = None,
     griffin: options.Griffin = False,
     cats: options.Cats = False,
 ) -> int:
-    """Answer PROMPT and exit. Without one, on a terminal, talk: /help lists the commands.
+    """Answer PROMPT and exit. Without one, on a terminal, the dashboard opens; with --plain, a line conversation.
 
     Tokens that the dense model corrected are marked. The answer goes to standard output, its figures to standard
     error.
     """
     # Nothing heavy is imported before a command runs: --help has to be quick.
-    from sirius_cli.cli import repl, turn
+    from sirius_cli.cli import browser, dashboard, turn
     from sirius_cli.config.resolve import resolve_profile
     from sirius_cli.core.request import SamplingSpec
+    from sirius_cli.services.chat_commands import Setup
     from sirius_cli.services.session import AnswerSpec, ModelChoice
 
     look = turn.Look(plain, as_json, jsonl, trace, colour=not no_color)
     spec = AnswerSpec(max_new_tokens, SamplingSpec(temperature, top_p, top_k, seed), tuple(stop or ()), raw, system)
     choice = ModelChoice(model, device, dtype, threads, offline)
     overrides = options.overrides(context)
-    resolved = resolve_profile(profile, overrides, os.environ)
-    question = None if _talks(prompt, look) else read_prompt(prompt, raw=raw)
-    session = open_session(choice, resolved.profile, spec, look)
-    with turn.recorders(look, session, resolved.origins) as sinks:
+    setup = Setup(profile, overrides, resolve_profile(profile, overrides, os.environ), spec)
+    wish = dashboard.Wish(prompt, go_on, replay, speed, inline, theme, screenshot, cast)
+    in_tab = browser.engine_of_tab() is not None
+    if web and not in_tab:
+        wish.check_web()
+        return browser.serve(choice, setup.resolved.profile, port)
+    talks = _talks(prompt, look)
+    drawn = wish.replay is not None or wish.screenshot is not None
+    if in_tab or drawn or (talks and dashboard.fits(look)):
+        return dashboard.show(wish, setup, choice, look)
+    wish.check_plain()
+    return _in_lines(None if talks else read_prompt(prompt, raw=raw), setup, choice, look)
+
+
+def _in_lines(question: str | None, setup: "Setup", choice: "ModelChoice", look: "Look") -> int:
+    """Answer ``question``, or talk line by line."""
+    from sirius_cli.cli import repl, turn
+
+    session = open_session(choice, setup.resolved.profile, setup.spec, look)
+    with turn.recorders(look, session, setup.resolved.origins) as sinks:
         if question is None:
-            return repl.Repl(session, look, sinks, profile, overrides).run()
+            return repl.Repl(session, look, sinks, setup).run()
         answer = turn.play(session, question, look, sinks)
     return ExitCode.INTERRUPTED if answer.finish_reason == "cancelled" else ExitCode.OK
 

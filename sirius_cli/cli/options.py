@@ -79,6 +79,20 @@ JsonLines = Annotated[bool, _option("--jsonl", help="Write every event as a JSON
 Trace = Annotated[Path | None, _option("--trace", metavar="FILE", help="Record every event in a file.")]
 NoColor = Annotated[bool, _option("--no-color", help="No colours; marks stay underlined.")]
 
+Continue = Annotated[bool, typer.Option("--continue", help="Go on with the newest kept conversation.")]
+Replay = Annotated[Path | None, typer.Option("--replay", metavar="TRACE", help="Show a recorded run; no model needed.")]
+Speed = Annotated[float | None, typer.Option("--speed", help="How many times as fast as recorded; inf: at once.")]
+Inline = Annotated[bool, _option("--inline", help="Draw the dashboard below the prompt of the shell.")]
+Theme = Annotated[str | None, _option("--theme", metavar="NAME", help="Colours of the dashboard.")]
+Screenshot = Annotated[
+    Path | None, typer.Option("--screenshot", metavar="FILE.svg", help="Draw the dashboard into a file, and exit.")
+]
+Cast = Annotated[
+    Path | None, typer.Option("--cast", metavar="FILE.cast", help="Record the dashboard in a file, as asciicast v3.")
+]
+Web = Annotated[bool, typer.Option("--web", help="Serve the dashboard to browsers on this machine.")]
+Port = Annotated[int, _option("--port", help="Port of --web; 0 takes any that is free.")]
+
 
 @dataclass(frozen=True, slots=True)
 class _Override:

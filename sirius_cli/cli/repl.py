@@ -1,82 +1,41 @@
 """A conversation, line by line. Answers go to standard output, all else to standard error."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import Any
 
 from sirius_cli.cli import diagnostics, failures, turn
 from sirius_cli.cli.stream import Sink
 from sirius_cli.config import locations
-from sirius_cli.config.resolve import resolve_profile
 from sirius_cli.errors import UsageError
 from sirius_cli.exit_codes import ExitCode
+from sirius_cli.services import chat_commands
 from sirius_cli.services.answer import Answer, metrics_to_json
-from sirius_cli.services.session import AnswerSpec, Session
+from sirius_cli.services.chat_commands import Setup
+from sirius_cli.services.session import Session
 
 _PROMPT = ">>> "
 _HISTORY_LINES = 1000
 
 
-def _switch(text: str) -> bool:
-    if text not in ("on", "off"):
-        raise ValueError
-    return text == "on"
-
-
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """``key`` is a dotted field of the profile or a field of ``AnswerSpec`` or ``SamplingSpec``."""
-
-    key: str
-    convert: Callable[[str], Any]
-
-
-_SETTINGS = {
-    "method": _Setting("draft.method", str),
-    "keep": _Setting("draft.keep", float),
-    "window": _Setting("correction.window", int),
-    "confidence": _Setting("correction.confidence", float),
-    "accept": _Setting("correction.accept", str),
-    "threshold": _Setting("correction.threshold", float),
-    "accept-temperature": _Setting("correction.temperature", float),
-    "correction": _Setting("correction.enabled", _switch),
-    "temperature": _Setting("temperature", float),
-    "top-p": _Setting("top_p", float),
-    "top-k": _Setting("top_k", int),
-    "seed": _Setting("seed", int),
-    "max-new-tokens": _Setting("max_new_tokens", int),
-    "stop": _Setting("stop", lambda text: (text,)),
-}
-
-
 class Repl:
     """Reads lines, runs commands, asks the session."""
 
-    def __init__(
-        self,
-        session: Session,
-        look: turn.Look,
-        sinks: list[Sink],
-        profile: str | None,
-        overrides: Mapping[str, tuple[object, str]],
-    ) -> None:
+    def __init__(self, session: Session, look: turn.Look, sinks: list[Sink], setup: Setup) -> None:
         self._session = session
         self._look = look
         self._sinks = sinks
-        self._profile = profile
-        self._overrides = dict(overrides)
+        self._setup = setup
         self._last: Answer | None = None
-        self._commands: dict[str, tuple[Callable[[str], None], str]] = {
-            "/help": (self._help, "list the commands"),
-            "/set": (self._set, f"NAME VALUE, one of {', '.join(_SETTINGS)}"),
-            "/show": (self._show, "the model, the profile and the settings"),
-            "/system": (self._system, "TEXT, the system prompt from now on; without TEXT there is none"),
-            "/clear": (self._clear, "forget the conversation"),
-            "/retry": (self._retry, "answer the last prompt again; a sampled answer gets the next seed"),
-            "/stats": (self._stats, "all figures of the last answer"),
-            "/bye": (self._bye, "leave, as Ctrl-D does"),
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/help": self._help,
+            "/set": self._set,
+            "/show": self._show,
+            "/system": self._system,
+            "/clear": self._clear,
+            "/retry": self._retry,
+            "/stats": self._stats,
+            "/bye": self._bye,
         }
 
     def run(self) -> ExitCode:
@@ -95,59 +54,31 @@ class Repl:
         return ExitCode.OK
 
     def _do(self, line: str) -> None:
-        if not line.startswith("/"):
+        command = chat_commands.split(line, chat_commands.COMMANDS)
+        if command is None:
             self._ask(line)
-            return
-        name, _, rest = line.partition(" ")
-        if name not in self._commands:
-            raise UsageError(f"there is no command {name}", "/help lists them")
-        self._commands[name][0](rest.strip())
+        else:
+            self._commands[command[0]](command[1])
 
     def _ask(self, prompt: str) -> None:
         self._last = turn.play(self._session, prompt, self._look, self._sinks)
 
+    def _use(self, setup: Setup) -> None:
+        self._setup = setup
+        self._session.spec = setup.spec
+        self._session.engine.profile = setup.resolved.profile
+
     def _help(self, rest: str) -> None:
-        for name, (_, text) in self._commands.items():
-            diagnostics.note(f"{name:<8} {text}")
+        _note_lines([f"{name:<8} {text}" for name, text in chat_commands.COMMANDS.items()])
 
     def _set(self, rest: str) -> None:
-        name, _, text = rest.partition(" ")
-        setting = _SETTINGS.get(name)
-        if setting is None or not text.strip():
-            raise UsageError(f"/set cannot use {rest!r}", f"give NAME VALUE, NAME one of {', '.join(_SETTINGS)}")
-        try:
-            value = setting.convert(text.strip())
-        except ValueError as error:
-            raise UsageError(f"{name} cannot be {text.strip()}") from error
-        if "." in setting.key:
-            self._override(setting.key, value)
-        else:
-            self._session.spec = _changed(self._session.spec, setting.key, value)
-
-    def _override(self, key: str, value: object) -> None:
-        overrides = {**self._overrides, key: (value, "/set")}
-        self._session.engine.profile = resolve_profile(self._profile, overrides, os.environ).profile
-        self._overrides = overrides
+        self._use(chat_commands.change(self._setup, rest, os.environ))
 
     def _show(self, rest: str) -> None:
-        loaded, spec, profile = self._session.engine.loaded, self._session.spec, self._session.engine.profile
-        settings = {
-            "model": f"{loaded.model} ({loaded.parameters / 1e6:.0f} M parameters, {loaded.dtype}, {loaded.device})",
-            "profile": profile.name,
-            **{f"draft.{name}": value for name, value in profile.draft.model_dump().items()},
-            **{f"correction.{name}": value for name, value in profile.correction.model_dump().items()},
-            "max-new-tokens": spec.max_new_tokens,
-            "temperature": spec.sampling.temperature,
-            "top-p": spec.sampling.top_p,
-            "top-k": spec.sampling.top_k,
-            "seed": spec.sampling.seed,
-            "stop": ", ".join(map(repr, spec.stop)) or "none",
-            "system": spec.system or "none",
-        }
-        _note_pairs(settings)
+        _note_lines(chat_commands.table(chat_commands.describe(self._setup, self._session.engine.loaded)))
 
     def _system(self, rest: str) -> None:
-        self._session.spec = replace(self._session.spec, system=rest or None)
+        self._use(chat_commands.with_system(self._setup, rest))
 
     def _clear(self, rest: str) -> None:
         self._session.clear()
@@ -156,31 +87,21 @@ class Repl:
         prompt = self._session.take_back()
         if prompt is None:
             raise UsageError("there is nothing to retry yet")
-        spec = self._session.spec
-        if not spec.sampling.greedy:
-            self._session.spec = _changed(spec, "seed", spec.sampling.seed + 1)
+        self._use(chat_commands.for_retry(self._setup))
         self._ask(prompt)
 
     def _stats(self, rest: str) -> None:
         if self._last is None:
             raise UsageError("there is no answer yet")
-        figures = metrics_to_json(self._last.metrics)
-        _note_pairs({name: "not measured" if value is None else value for name, value in figures.items()})
+        _note_lines(chat_commands.table(metrics_to_json(self._last.metrics)))
 
     def _bye(self, rest: str) -> None:
         raise EOFError
 
 
-def _changed(spec: AnswerSpec, name: str, value: Any) -> AnswerSpec:
-    if name in ("max_new_tokens", "stop"):
-        return replace(spec, **{name: value})
-    return replace(spec, sampling=replace(spec.sampling, **{name: value}))
-
-
-def _note_pairs(pairs: Mapping[str, object]) -> None:
-    for name, value in pairs.items():
-        shown = f"{value:.4g}" if isinstance(value, float) else value
-        diagnostics.note(f"{name:<26} {shown}")
+def _note_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        diagnostics.note(line)
 
 
 def _lines() -> Iterator[str]:

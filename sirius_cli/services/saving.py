@@ -37,7 +37,7 @@ def save(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` at once. Raises OSError."""
+    """Write ``text`` to ``path`` at once, for the user's eyes alone. Raises OSError."""
     place = _beside(path)
     try:
         place.write_text(text, encoding="utf-8")
