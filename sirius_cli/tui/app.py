@@ -86,6 +86,8 @@ class ChatApp(ThemedApp):
 
     def tick(self) -> None:
         """Take in what has happened, and show it."""
+        if not self.screen_stack:  # the clock strikes once more while the application closes
+            return
         self.actions.tick()
         self.chat.sync()
         if isinstance(self.screen, CompareScreen):

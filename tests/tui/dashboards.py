@@ -19,6 +19,8 @@ from sirius_cli.tui.app import ChatApp, Look
 from sirius_cli.tui.shelf import Shelf
 from sirius_cli.tui.state import ChatState
 
+_MOST_PAUSES = 20
+
 
 @dataclass
 class Dashboard:
@@ -34,8 +36,16 @@ class Dashboard:
     async def show(self, pilot: Pilot[None], *items: FeedItem) -> None:
         """Make ``items`` happen, and draw them."""
         self.feed.put(*items)
-        self.app.tick()
-        await pilot.pause()
+        await self.settle(pilot)
+
+    async def settle(self, pilot: Pilot[None]) -> None:
+        """Tick until the picture stands still: a pause ends with a layout, whose sizes widgets learn in the next."""
+        seen = None
+        for _ in range(_MOST_PAUSES):
+            if not self.app.is_running or seen == (seen := self.screen_text):
+                break
+            self.app.tick()
+            await pilot.pause()
 
     async def tell(self, pilot: Pilot[None], events: Iterable[StepEvent], question: int = 1) -> None:
         """Make ``events`` of an answer happen, and draw them."""
@@ -46,7 +56,7 @@ class Dashboard:
         """Write ``text`` and send it."""
         self.app.chat.prompt.replace_text(text)
         await pilot.press("enter")
-        await pilot.pause()
+        await self.settle(pilot)
 
     @property
     def screen_text(self) -> str:

@@ -371,9 +371,12 @@ async def test_ctrl_o_goes_on_with_an_earlier_conversation(tmp_path: Path) -> No
     assert sorted(len(Conversations(tmp_path).load(one.id).turns) for one in shelf.all()) == [1, 2]
 
 
-async def test_what_cannot_be_saved_is_told_once_and_the_chat_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    store = Conversations(tmp_path / "file" / "conversations")
+async def test_what_cannot_be_saved_is_told_once_and_the_chat_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    store = Conversations(Path("file", "conversations"))  # short: the line that names it must not wrap
     dash = open_dashboard(shelf=Shelf(store, Keeper(store, "m", "sirius")))
     async with dash.app.run_test(size=SIZE) as pilot:
         await answered(dash, pilot, "one")

@@ -200,3 +200,11 @@ async def test_an_answer_of_the_draft_alone_has_no_marks() -> None:
         assert dash.state.current is not None
         assert dash.state.current.corrections == []
         assert "a b c" in dash.screen_text
+
+
+async def test_a_clock_that_strikes_while_the_app_closes_does_no_harm() -> None:
+    dash = open_dashboard()
+    async with dash.app.run_test(size=SIZE) as pilot:
+        await dash.show(pilot)
+    assert not dash.app.screen_stack
+    dash.app.tick()
