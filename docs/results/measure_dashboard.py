@@ -24,6 +24,7 @@ from sirius_cli.core.trace import read_trace
 
 PROMPT = "Write a long letter to a friend about the history of the lighthouse in your town."
 _PATIENCE = 300.0
+_FINISHED = f'"{Finished.kind}"'.encode()
 
 
 def rate(trace: Path) -> float:
@@ -54,7 +55,8 @@ def dashboard(options: list[str], trace: Path) -> float:
 
 
 def _finished(trace: Path) -> bool:
-    return trace.exists() and any(isinstance(event, Finished) for event in read_trace(trace).events)
+    """Looks at the end alone: reading all of a trace takes time from what is measured."""
+    return trace.exists() and _FINISHED in trace.read_bytes()[-500:]
 
 
 def _draw(child: "pexpect.spawn[bytes]", seconds: float) -> None:

@@ -46,6 +46,7 @@ def main() -> None:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C belongs to the front end
     signal.signal(signal.SIGTERM, _on_terminate)
+    _yield_cores()
     owner = socket.socket(fileno=arguments.owner)
     owner.set_inheritable(False)
     with suppress(SystemExit):
@@ -178,6 +179,16 @@ def _bind(door: socket.socket, path: Path) -> None:
     except OSError as error:
         message = f"cannot listen at {path}: {error.strerror or error}"
         raise EnvironmentProblem(message, "give a short path that is not taken") from error
+
+
+def _yield_cores() -> None:
+    """Let whoever draws have a core at once and for as long as it takes, which is a moment.
+
+    Threads that compute without end and short pieces of drawing share cores badly otherwise: the scheduler moves the
+    threads about, and a step waits for the slowest (docs/results/dashboard.md).
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _on_terminate(number: int, frame: FrameType | None) -> None:

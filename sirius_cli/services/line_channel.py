@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
+from time import sleep
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 _BATCH = 256  # messages that are written together at most
+_GATHER = 0.03  # seconds that the first of them waits for others
 
 
 class LineChannel(Generic[T]):
@@ -50,6 +52,7 @@ class LineChannel(Generic[T]):
 
     def _write(self) -> None:
         while (message := self._waiting.get()) is not None:
+            sleep(_GATHER)
             batch, ended = self._batch(message)
             try:
                 self._connection.sendall(b"".join(map(self._encode, batch)))

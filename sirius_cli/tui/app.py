@@ -18,6 +18,7 @@ from sirius_cli.tui import editor, themes
 from sirius_cli.tui.actions import COMMANDS, Actions
 from sirius_cli.tui.answer import Trouble
 from sirius_cli.tui.commands import Palette
+from sirius_cli.tui.pace import Pace
 from sirius_cli.tui.screens.chat import ChatScreen
 from sirius_cli.tui.screens.compare import CompareScreen
 from sirius_cli.tui.screens.error import Choice, ErrorScreen
@@ -46,8 +47,9 @@ class Look:
 class ChatApp(ThemedApp):
     """``sirius chat`` on a terminal. ``tick`` takes in what has happened; a timer calls it.
 
-    ``settled`` is called after every look at a state in which nothing more is on its way. ``fault`` is the exception
-    that ended the application, if one did.
+    ``pace`` limits what drawing takes while an answer is made; None draws at every tick. ``settled`` is called after
+    every look at a state in which nothing more is on its way. ``fault`` is the exception that ended the application,
+    if one did.
     """
 
     CSS_PATH = "app.tcss"
@@ -71,6 +73,7 @@ class ChatApp(ThemedApp):
         self.settled: Callable[[], None] | None = None
         self._interrupted = -_PATIENCE_S
         self._told: Trouble | None = None
+        self.pace = Pace() if look.animate else None
 
     async def on_mount(self) -> None:
         if self.look.ascii_only:
@@ -89,9 +92,10 @@ class ChatApp(ThemedApp):
         if not self.screen_stack:  # the clock strikes once more while the application closes
             return
         self.actions.tick()
-        self.chat.sync()
-        if isinstance(self.screen, CompareScreen):
-            self.screen.sync()
+        if self._is_time_to_draw():
+            self.chat.sync()
+            if isinstance(self.screen, CompareScreen):
+                self.screen.sync()
         trouble = self.actions.state.trouble
         if trouble is not None and trouble is not self._told:
             self._bring_prompt_back()
@@ -219,6 +223,10 @@ class ChatApp(ThemedApp):
             case "regenerate" | "new" | "save" | "edit" | "pick" | "compare" | "cycle_mode":
                 return not self.actions.state.adopts
         return True
+
+    def _is_time_to_draw(self) -> bool:
+        """Always, but for an answer in the making, whose engine needs this core too."""
+        return self.pace is None or not self.actions.state.answering or self.pace.is_due()
 
     def _handle_exception(self, error: Exception) -> None:
         self.fault = error

@@ -1,7 +1,9 @@
 """The real 135M model in a process of its own."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from feeds import Watched, question
@@ -54,3 +56,14 @@ def test_a_conversation_that_goes_on_is_not_read_again(watched: Watched) -> None
     prefilled = [i.event for i in watched.items if isinstance(i, Happened) and isinstance(i.event, Prefilled)]
     assert prefilled[0].reused_tokens == 0
     assert prefilled[1].reused_tokens >= prefilled[0].prompt_tokens
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="no such scheduling here")
+def test_the_engine_lets_short_pieces_of_drawing_pass(watched: Watched) -> None:
+    watched.ready()
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    processes = [Path(f"/proc/{child}") for file in children for child in file.read_text().split()]
+    engines = [process for process in processes if b"engine_worker" in (process / "cmdline").read_bytes()]
+    threads = [int(task.name) for engine in engines for task in (engine / "task").iterdir()]
+    assert threads
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}

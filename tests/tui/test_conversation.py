@@ -2,7 +2,7 @@
 
 import pytest
 from dashboards import Dashboard, open_dashboard
-from fake_feed import Happened, drafting, finish, prefill, window
+from fake_feed import Happened, check, drafting, finish, prefill, window
 from make_trace import answer
 from textual.pilot import Pilot
 from textual.selection import SELECT_ALL
@@ -142,3 +142,21 @@ async def test_what_goes_is_wiped_off_the_screen() -> None:
         await dash.ask(pilot, "Four words to wrap?")
         assert dash.screen_text.count("Four") == 1
         assert "Four words to wrap?" in dash.screen_text
+
+
+async def test_what_a_check_takes_back_leaves_the_text_where_it_is() -> None:
+    dash = open_dashboard()
+    async with dash.app.run_test(size=SIZE) as pilot:
+        conversation = await filled(dash, pilot)
+        await dash.ask(pilot, "Tell me more.")
+        await dash.tell(pilot, prefill("Once"), 2)
+        height = conversation.virtual_size.height
+        await dash.tell(pilot, drafting(1, [" there was a long tail of words"] * 12, 0.3), 2)
+        grown = conversation.virtual_size.height
+        assert grown > height
+        await dash.tell(pilot, check(1, [" there was a long tail of words"] * 12, 0, " upon", 0.6), 2)
+        assert conversation.virtual_size.height == grown
+        assert conversation.is_vertical_scroll_end
+        await dash.tell(pilot, [finish(1.0)], 2)
+        assert conversation.virtual_size.height == height
+        assert conversation.is_vertical_scroll_end

@@ -172,6 +172,7 @@ async def test_without_colours_nothing_is_grey() -> None:
 
 async def test_the_spinner_turns_only_when_something_goes_on() -> None:
     dash = open_dashboard(animate=True)
+    dash.app.pace = None
     async with dash.app.run_test(size=SIZE) as pilot:
         await dash.show(pilot)
         line = dash.app.chat.query_one(Status)

@@ -179,13 +179,16 @@ class Conversation(ScrollView, can_focus=True):
     def _changed_from(self, first: int) -> None:
         follows = self._follows
         self._count()
-        last = max(self.virtual_size.height, self._starts[-1])
+        before = self.virtual_size.height
+        last = max(before, self._starts[-1])
+        # What a check takes back leaves its lines empty until the text fills them: nothing jumps, less is drawn.
+        height = last if self._state.answering else self._starts[-1]
         for number in range(first, last):
             self._strips.discard(number)
-        if self.virtual_size.height != self._starts[-1]:
-            self._grow_to(Size(self._width, self._starts[-1]))
+        if before != height:
+            self._grow_to(Size(self._width, height))
         self.refresh_lines(first, max(1, last - first + 1))
-        if follows:
+        if follows and (before != height or first == 0):
             # Forced: before the next layout the widget does not know yet that it can scroll.
             self.scroll_end(animate=False, immediate=True, x_axis=False, force=True)
 
