@@ -1,13 +1,11 @@
 """The only writer to standard output: data, nothing else. Every write is flushed."""
 
-import json
-import re
 import sys
-from collections.abc import Iterator
 from typing import Any, TextIO
 
 from sirius_cli.cli import terminal
-from sirius_cli.core.safe_text import width
+from sirius_cli.core.columns import aligned
+from sirius_cli.core.safe_json import as_json
 
 
 class PipeClosedError(Exception):
@@ -41,17 +39,8 @@ def write_json_line(value: Any) -> None:
 
 def write_table(columns: list[str], rows: list[list[str]]) -> None:
     """Write a header and rows in aligned columns, two spaces apart."""
-    for line in table_lines(columns, rows):
+    for line in aligned(columns, rows):
         write_line(line)
-
-
-def table_lines(columns: list[str], rows: list[list[str]]) -> Iterator[str]:
-    """A header and rows as lines of aligned columns, two spaces apart."""
-    cells = [[terminal.one_line(cell) for cell in row] for row in [columns, *rows]]
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True))
-        yield "  ".join(padded).rstrip()
 
 
 def emit(stream: TextIO | None, text: str) -> None:
@@ -67,9 +56,3 @@ def emit(stream: TextIO | None, text: str) -> None:
         stream.flush()
     except BrokenPipeError as error:
         raise PipeClosedError from error
-
-
-def as_json(value: Any, *, indent: int | None) -> str:
-    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
-    # json leaves DEL, C1 and lone surrogates alone: escaped they are the same data, safe to show and to encode.
-    return re.sub("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", lambda m: f"\\u{ord(m.group()):04x}", text)

@@ -33,7 +33,7 @@ class Metrics:
 
 
 @dataclass(slots=True)
-class _Work:
+class Work:
     """Passes over the weights: counts, and cost in dense steps (``density`` by parameters, ``read`` by bytes)."""
 
     draft_steps: int = 0
@@ -54,7 +54,7 @@ class _Work:
         self.checks += 1
         self.check_seconds += event.seconds
 
-    def add(self, other: "_Work") -> None:
+    def add(self, other: "Work") -> None:
         self.draft_steps += other.draft_steps
         self.checks += other.checks
         self.density += other.density
@@ -64,13 +64,15 @@ class _Work:
 
 
 @dataclass(slots=True)
-class _Answer:
-    """One request's sums. ``pending`` is the work of a window that has committed nothing yet."""
+class Tally:
+    """The sums of one answer: all that its figures need, and what is kept of it where events are too much.
 
-    row: int
-    generation: int
-    pending: _Work = field(default_factory=_Work)
-    work: _Work = field(default_factory=_Work)
+    Answers of one ``generation`` were made side by side. Times are seconds since it began.
+    """
+
+    row: int = 0
+    generation: int = 0
+    work: Work = field(default_factory=Work)
     advances: list[int] = field(default_factory=list)
     committed: int = 0
     in_windows: int = 0
@@ -78,29 +80,30 @@ class _Answer:
     first_at: float | None = None
     last_at: float = 0.0
 
-    def commit(self, event: Committed) -> None:
+    def commit(self, event: Committed, work: Work) -> None:
+        """Add the tokens of a window, and the work that they took."""
         tokens = len(event.tokens)
         self.committed += tokens
         self.in_windows += sum(token.origin != "prefill" for token in event.tokens)
         self.corrections += sum(token.origin == "correction" for token in event.tokens)
-        if self.pending.checks:
+        if work.checks:
             self.advances.append(tokens)
-        self.work.add(self.pending)
-        self.pending = _Work()
+        self.work.add(work)
         self.first_at = event.at if self.first_at is None else self.first_at
         self.last_at = event.at
 
 
 class MetricsFold:
-    """Folds events one by one; ``metrics`` may be asked at any moment.
+    """Folds events one by one; ``metrics`` may be asked at any moment, and ``tallies`` are the sums by answer.
 
     A window counts once its tokens are committed, so that a figure never shows half of one. A second prefill of a
     row begins its next answer.
     """
 
     def __init__(self) -> None:
-        self._answers: list[_Answer] = []
-        self._current: dict[int, _Answer] = {}
+        self.tallies: list[Tally] = []
+        self._current: dict[int, Tally] = {}
+        self._pending: dict[int, Work] = {}
         self._generation = 0
 
     def add(self, event: StepEvent) -> None:
@@ -109,36 +112,41 @@ class MetricsFold:
             case Prefilled():
                 self._begin(event.row)
             case Drafted():
-                self._answer(event.row).pending.draft(event)
+                self._work(event.row).draft(event)
             case Checked():
-                self._answer(event.row).pending.check(event)
+                self._work(event.row).check(event)
             case Committed():
-                self._answer(event.row).commit(event)
+                self._tally(event.row).commit(event, self._pending.pop(event.row, Work()))
 
     def metrics(self, *, row: int | None = None, dense_step_ms: float | None = None) -> Metrics:
         """The figures so far of one ``row``, or of all rows together (micro-average).
 
         ``dense_step_ms`` is the time of one dense decode step, which ``check_cost_ratio`` needs.
         """
-        chosen = [answer for answer in self._answers if row is None or answer.row == row]
-        return _summarise(chosen, dense_step_ms)
+        return combine([tally for tally in self.tallies if row is None or tally.row == row], dense_step_ms)
 
     @property
     def rows(self) -> tuple[int, ...]:
         """The rows seen, in ascending order."""
-        return tuple(sorted({answer.row for answer in self._answers}))
+        return tuple(sorted({tally.row for tally in self.tallies}))
 
-    def _begin(self, row: int) -> _Answer:
+    def _begin(self, row: int) -> Tally:
         if row in self._current:
             self._generation += 1
             self._current.clear()
-        answer = _Answer(row, self._generation)
-        self._answers.append(answer)
-        self._current[row] = answer
-        return answer
+            self._pending.clear()
+        tally = Tally(row, self._generation)
+        self.tallies.append(tally)
+        self._current[row] = tally
+        return tally
 
-    def _answer(self, row: int) -> _Answer:
+    def _tally(self, row: int) -> Tally:
         return self._current.get(row) or self._begin(row)
+
+    def _work(self, row: int) -> Work:
+        """What was done for a window that has committed nothing yet."""
+        self._tally(row)
+        return self._pending.setdefault(row, Work())
 
 
 def fold(events: Iterable[StepEvent], *, dense_step_ms: float | None = None) -> Metrics:
@@ -149,8 +157,9 @@ def fold(events: Iterable[StepEvent], *, dense_step_ms: float | None = None) -> 
     return state.metrics(dense_step_ms=dense_step_ms)
 
 
-def _summarise(answers: Sequence[_Answer], dense_step_ms: float | None) -> Metrics:
-    work = _Work()
+def combine(answers: Sequence[Tally], dense_step_ms: float | None = None) -> Metrics:
+    """The figures of ``answers`` together (micro-average)."""
+    work = Work()
     for answer in answers:
         work.add(answer.work)
     advances = tuple(advance for answer in answers for advance in answer.advances)
@@ -174,12 +183,12 @@ def _summarise(answers: Sequence[_Answer], dense_step_ms: float | None) -> Metri
     )
 
 
-def _ttft_ms(answers: Sequence[_Answer]) -> float | None:
+def _ttft_ms(answers: Sequence[Tally]) -> float | None:
     times = [1000 * answer.first_at for answer in answers if answer.first_at is not None]
     return _ratio(sum(times), len(times))
 
 
-def _decode_rate(answers: Sequence[_Answer]) -> float | None:
+def _decode_rate(answers: Sequence[Tally]) -> float | None:
     """Rows of one generation run side by side, generations one after another."""
     spans: dict[int, tuple[float, float]] = {}
     after_first = 0

@@ -1,8 +1,9 @@
 """The engine: requests in, events out. It never prints."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 
@@ -11,7 +12,8 @@ from sirius_cli.core.profile import Profile
 from sirius_cli.core.request import GenerationRequest
 from sirius_cli.engine.correction import CorrectionLoop
 from sirius_cli.engine.device import Placement, place
-from sirius_cli.engine.drafts import make_policy
+from sirius_cli.engine.drafts import cost_of, make_policy
+from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
@@ -19,9 +21,11 @@ from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
 from sirius_cli.engine.prefill import prefill_chunk
-from sirius_cli.engine.probe import Probe
+from sirius_cli.engine.probe import Probe, TransformersProbe, watch_memory
+from sirius_cli.engine.random_weights import random_weights, shape_config, wordless
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.sampling import token_probabilities
+from sirius_cli.engine.scoring import Score, score_behind
 from sirius_cli.engine.text import Text
 from sirius_cli.engine.tokens import Tokens
 from sirius_cli.engine.weights import load_weights
@@ -34,6 +38,17 @@ _READ_ELEMENTS = 1 << 26  # 256 MiB of fp32, more than caches hold
 
 def _never() -> bool:
     return False
+
+
+def _loaded(name: str, placement: Placement, model: Decoder, start: float) -> Loaded:
+    return Loaded(
+        model=name,
+        device=str(placement.device),
+        dtype=str(placement.dtype).removeprefix("torch."),
+        parameters=parameter_counts(model.config).total,
+        seconds=perf_counter() - start,
+        ops=placement.describe(),
+    )
 
 
 class Engine:
@@ -52,6 +67,7 @@ class Engine:
         self.counts = parameter_counts(model.config)
         self._placement = placement
         self._text: Text | None = None
+        self._prefix: Text | None = None
 
     @classmethod
     def load(
@@ -74,15 +90,30 @@ class Engine:
         config = read_config(folder)
         weights = load_weights(folder, config, dtype=placement.dtype, device=placement.device)
         model = Decoder(config, weights, placement.ops)
-        loaded = Loaded(
-            model=name,
-            device=str(placement.device),
-            dtype=str(placement.dtype).removeprefix("torch."),
-            parameters=parameter_counts(config).total,
-            seconds=perf_counter() - start,
-            ops=placement.describe(),
-        )
+        loaded = _loaded(name, placement, model, start)
         return cls(model, Tokens.load(folder), profile, loaded, placement)
+
+    @classmethod
+    def load_random(
+        cls,
+        shape: Mapping[str, Any],
+        *,
+        name: str,
+        profile: Profile,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int | None = None,
+    ) -> "Engine":
+        """A model of the shape of a transformers config, its weights random: for latencies. It has no words.
+
+        Raises ``EnvironmentProblem`` for a device that is not there or too small.
+        """
+        start = perf_counter()
+        placement = place(device, dtype, threads)
+        config = shape_config(shape)
+        weights = random_weights(config, name, dtype=placement.dtype, device=placement.device)
+        model = Decoder(config, weights, placement.ops)
+        return cls(model, wordless(), profile, _loaded(name, placement, model, start), placement)
 
     def twin(self, profile: Profile) -> "Engine":
         """Another engine over the same weights, with its own text and ``profile``."""
@@ -92,6 +123,35 @@ class Engine:
     def weight_bytes(self) -> int:
         """Bytes of weights that a dense step reads."""
         return self.counts.read * self._placement.dtype.itemsize
+
+    @property
+    def draft_cost(self) -> StepCost | None:
+        """What a draft step of the present profile costs on a single text; None without a draft."""
+        return cost_of(self.profile.draft, self.model.config.intermediate_size, self.counts)
+
+    @property
+    def token_cache_bytes(self) -> int:
+        """Bytes of keys and values that the cache holds for a token."""
+        cache = KVCache(self.model.config, 1, 1, dtype=self._placement.dtype, device=self._placement.device)
+        return cache.bytes
+
+    def watch_memory(self) -> Callable[[], int]:
+        """See :func:`sirius_cli.engine.probe.watch_memory`."""
+        return watch_memory(self._placement.device)
+
+    @property
+    def threads(self) -> int:
+        """How many threads a step uses on the CPU."""
+        if self._placement.ops.impl != "numba":
+            return torch.get_num_threads()
+        from sirius_kernels import cpu_memory
+
+        return cpu_memory.threads()
+
+    def transformers(self, folder: Path) -> TransformersProbe:
+        """The checkpoint of ``folder`` under transformers: same device, dtype and number of threads."""
+        placement = self._placement
+        return TransformersProbe(folder, dtype=placement.dtype, device=placement.device, threads=self.threads)
 
     def read_bandwidth(self) -> float:
         """Bytes per second of a plain read of this device's memory, with the threads that steps use."""
@@ -146,17 +206,36 @@ class Engine:
         finally:
             self._remember(text, row)
 
-    def generate_batch(self, requests: Sequence[GenerationRequest]) -> Events:
+    def generate_batch(self, requests: Sequence[GenerationRequest], *, prefix: Sequence[int] = ()) -> Events:
         """Answer several requests side by side; events carry the request's place as ``row``.
 
-        Drafts of a batch are computed through masks, and count as reading every weight.
+        All prompts begin with ``prefix`` and go on behind it. It is read once, and kept for the next call that names
+        the same. Drafts of several rows are computed through masks, and count as reading every weight.
         """
         rows = [self._row(index, request) for index, request in enumerate(requests)]
         cache = self._cache(len(rows), max(len(row.ids) + row.room for row in rows))
         statistic = self._statistic(len(rows))
         began = perf_counter()
-        yield from self._prefill(rows, cache, statistic, began, 0)
+        self._begin_with(prefix, rows, cache, statistic)
+        yield from self._prefill(rows, cache, statistic, began, len(prefix))
         yield from self._decode(self._loop(rows, cache, statistic, began), began)
+
+    @torch.inference_mode()
+    def score(
+        self, context: Sequence[int], continuations: Sequence[Sequence[int]], *, prefix: Sequence[int] = ()
+    ) -> list[Score]:
+        """How likely each of ``continuations`` is behind ``context``, which begins with ``prefix`` as for a batch.
+
+        Decoding with a check scores as the dense model; a draft without one reads the context densely, as an answer
+        does, and the continuations sparsely. Raises ``UsageError`` for a context that is empty or too long.
+        """
+        longest = max(map(len, continuations))
+        row = self._row(0, GenerationRequest(tuple(context), max_new_tokens=longest + 1))
+        cache, statistic = self._cache(1, len(context) + longest), self._statistic(1)
+        self._begin_with(prefix, [row], cache, statistic)
+        first = self._read(row, cache, statistic)
+        mlp = self._policy(statistic, 1, masked=True) if self._sparse_alone else None
+        return [score_behind(self.model, cache, first, ids, mlp or dense_mlp) for ids in continuations]
 
     def _prefill(
         self,
@@ -189,16 +268,39 @@ class Engine:
                 yield row.finished(perf_counter() - began)
         yield from loop.run()
 
+    def _begin_with(
+        self, prefix: Sequence[int], rows: list[Row], cache: KVCache, statistic: NeuronStatistic | None
+    ) -> None:
+        """Put what all ``rows`` begin with into ``cache`` and ``statistic``; their prefills go on behind it."""
+        if not prefix:
+            return
+        if any(tuple(row.ids[: len(prefix)]) != tuple(prefix) or len(row.ids) == len(prefix) for row in rows):
+            raise ValueError("a prompt does not go on from the prefix")
+        held = self._prefix
+        if held is None or held.ids != list(prefix) or (held.statistic is None and self._learns):
+            held = self._prefix = self._read_prefix(prefix)
+        cache.copy_first(held.cache)
+        if statistic is not None and held.statistic is not None:
+            statistic.scores.copy_(held.statistic.scores)
+
+    def _read_prefix(self, prefix: Sequence[int]) -> Text:
+        text = Text(self._cache(1, len(prefix)), self._statistic(1), ids=list(prefix))
+        self._read(self._row(0, GenerationRequest(tuple(prefix))), text.cache, text.statistic)
+        return text
+
+    def _read(self, row: Row, cache: KVCache, statistic: NeuronStatistic | None) -> torch.Tensor:
+        """Prefill ``row`` alone to its end. Gives the logits ``[V]`` after it."""
+        while True:
+            ready = prefill_chunk(self.model, cache, [row], statistic)
+            if ready:
+                return ready[row.index]
+
+    def _policy(self, statistic: NeuronStatistic | None, rows: int, *, masked: bool) -> DraftPolicy | None:
+        neurons = self.model.config.intermediate_size
+        return make_policy(self.profile.draft, statistic, neurons, rows, self.counts, self.model.ops, masked=masked)
+
     def _loop(self, rows: list[Row], cache: KVCache, statistic: NeuronStatistic | None, began: float) -> CorrectionLoop:
-        policy = make_policy(
-            self.profile.draft,
-            statistic,
-            self.model.config.intermediate_size,
-            len(rows),
-            self.counts,
-            self.model.ops,
-            masked=self.masked,
-        )
+        policy = self._policy(statistic, len(rows), masked=self.masked)
         return CorrectionLoop(self.model, self.tokens, cache, rows, self.profile.correction, policy, statistic, began)
 
     def _row(self, index: int, request: GenerationRequest) -> Row:
@@ -225,11 +327,14 @@ class Engine:
 
     def _remember(self, text: Text, row: Row) -> None:
         """After the answer, the cache holds every committed token but the newest."""
-        alone = self.profile.draft.method != "dense" and not self.profile.correction.enabled
-        if alone:  # what a draft without checks wrote is not dense: it must not carry another answer
+        if self._sparse_alone:  # what a draft without checks wrote is not dense: it must not carry another answer
             text.cache.rewind(0, len(text.ids))
         else:
             text.ids = row.ids[: text.cache.lengths[0]]
+
+    @property
+    def _sparse_alone(self) -> bool:
+        return self.profile.draft.method != "dense" and not self.profile.correction.enabled
 
     @property
     def _learns(self) -> bool:

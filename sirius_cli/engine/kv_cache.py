@@ -48,6 +48,13 @@ class KVCache:
             new[:, :, :used] = old[:, :, :used]
         return larger
 
+    def copy_first(self, other: "KVCache") -> None:
+        """Let every row begin with the committed tokens of ``other``'s only row, in place of what it held."""
+        (length,) = other.lengths
+        self.lengths = [length] * len(self.lengths)
+        for theirs, ours in zip((*other.k, *other.v), (*self.k, *self.v), strict=True):
+            ours[:, :, :length] = theirs[:, :, :length]
+
     def mark(self, row: int) -> int:
         """The committed length of ``row``, to :meth:`rewind` to."""
         return self.lengths[row]

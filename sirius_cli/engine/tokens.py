@@ -74,9 +74,18 @@ class Tokens:
             UsageError: if the model has no chat template, or it refuses the messages.
             ModelError: if the template is broken.
         """
+        return self.encode(self.render(messages), special=False)
+
+    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The prompt's text for ``messages``. Raises as :meth:`chat` does."""
         if self._template is None:
             raise UsageError("this model has no chat template", "give --raw to send the prompt as it is")
-        return self.encode(chat_template.render(self._template, messages, self._special_tokens), special=False)
+        return chat_template.render(self._template, messages, self._special_tokens)
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """The ids of a prompt that may or may not begin with the model's first token already."""
+        first = self._special_tokens.get("bos_token", "")
+        return self.encode(text, special=not (first and text.startswith(first)))
 
     def is_silent(self, token_id: int) -> bool:
         """Whether the token has no text: a special token, or an id past the vocabulary."""

@@ -61,7 +61,7 @@ class ModelStore:
     @contextmanager
     def locked(self, key: str, progress: Progress) -> Iterator[None]:
         """Hold ``key``; wait, and say so, while another process has it."""
-        with translate_disk_errors(self.root):
+        with translate_disk_errors(self.root, errno.ENOENT):  # a place in which nothing can be made, like /proc
             (self.root / "locks").mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.root / "locks" / f"{key}.lock")
             try:
@@ -190,14 +190,14 @@ def need_space(folder: Path, needed: int, purpose: str) -> None:
 
 
 @contextmanager
-def translate_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn what the disk refuses into one clear line."""
+def translate_disk_errors(folder: Path, *refusals: int) -> Iterator[None]:
+    """Turn what the disk refuses into one clear line; ``refusals`` are further errors that count as a refusal."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full(folder) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, *refusals):
             raise EnvironmentProblem(
                 f"cannot write to {error.filename or folder}: {error.strerror}",
                 "give a folder you may write to in SIRIUS_HOME",

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import VARIANTS, VOCABULARY, random_tokens
 
-from sirius_cli.core.events import Checked, Committed, Drafted, Finished
+from sirius_cli.core.events import Checked, Committed, Drafted, Finished, Prefilled
 from sirius_cli.core.metrics import fold
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine.backend import Ops, torch_ops
@@ -310,3 +310,36 @@ def test_sampling_is_reproducible_and_follows_the_seed(tiny_model):
 
     assert sample(1) == sample(1)
     assert sample(1) != sample(2)
+
+
+@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_shared_prefix_is_read_once_and_changes_nothing(method, rows, tiny_model):
+    engine = make_engine(tiny_model("qwen2")[0])
+    engine.profile = profile(method, window=6)
+    prefix = prompt(20, seed=9)
+    requests = [
+        GenerationRequest((*prefix, *prompt(3 + row, seed=row)), max_new_tokens=12 + 5 * row) for row in range(rows)
+    ]
+    plain = list(engine.generate_batch(requests))
+    for _ in range(2):
+        shared = list(engine.generate_batch(requests, prefix=prefix))
+        assert {event.reused_tokens for event in shared if isinstance(event, Prefilled)} == {len(prefix)}
+        assert [ids_of(shared, row) for row in range(rows)] == [ids_of(plain, row) for row in range(rows)]
+    held = engine._prefix
+    list(engine.generate_batch(requests, prefix=prefix))
+    assert engine._prefix is held
+    with pytest.raises(ValueError, match="go on from the prefix"):
+        list(engine.generate_batch([GenerationRequest(prefix)], prefix=prefix))
+
+
+def test_another_method_does_not_take_a_prefix_that_it_has_learnt_nothing_from(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    prefix = prompt(20, seed=9)
+    request = GenerationRequest((*prefix, 5, 6), max_new_tokens=20)
+    engine.profile = profile("dense")
+    list(engine.generate_batch([request], prefix=prefix))
+    engine.profile = profile("coarse", window=6)
+    after = list(engine.generate_batch([request], prefix=prefix))
+    assert ids_of(after) == ids_of(generate(engine, engine.profile, request))
+    assert fold(after).advances == fold(list(engine.generate(request))).advances

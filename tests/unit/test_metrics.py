@@ -17,7 +17,7 @@ from sirius_cli.core.events import (
     Prefilled,
     StepEvent,
 )
-from sirius_cli.core.metrics import MetricsFold, fold
+from sirius_cli.core.metrics import MetricsFold, combine, fold
 
 
 def prefill(*, row: int = 0, at: float = 0.1) -> list[StepEvent]:
@@ -149,3 +149,18 @@ def test_every_committed_token_is_the_first_or_in_an_advance(windows: list[tuple
     if windows:
         cost = sum(steps * 0.65 + 1 for steps, _ in windows)
         assert metrics.effective_density == pytest.approx(cost / sum(metrics.advances))
+
+
+def test_what_a_cancelled_window_cost_is_not_the_next_answers() -> None:
+    state = MetricsFold()
+    for event in [*prefill(), drafted(9), *prefill(), *window(3, 3, at=0.2)]:
+        state.add(event)
+    assert state.metrics().effective_density == pytest.approx((3 * 0.65 + 1) / 4)
+
+
+def test_tallies_kept_apart_give_the_figures_of_all() -> None:
+    state = MetricsFold()
+    for event in [*prefill(), *window(3, 1, at=0.3), *prefill(), *window(3, 3, at=0.2), *window(2, 0, at=0.5)]:
+        state.add(event)
+    assert len(state.tallies) == 2
+    assert combine(state.tallies) == state.metrics()

@@ -174,3 +174,13 @@ def test_offline_does_not_start_a_download(store: ModelStore, monkeypatch: pytes
 def test_an_unknown_builtin_names_the_known_ones() -> None:
     with pytest.raises(ModelError, match="no built-in model 'big'; there is builtin:smollm2"):
         find_builtin("big")
+
+
+@pytest.mark.parametrize("home", ["file/home", "/proc/nowhere"])
+def test_a_home_that_cannot_be_made_is_named(home: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(EnvironmentProblem, match=r"cannot write to .*SIRIUS_HOME"),
+        ModelStore(tmp_path / home).locked("key", silent),
+    ):
+        pass

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from sirius_cli.engine.tokens import Detokeniser, Tokens
 from sirius_cli.errors import ModelError, UsageError
@@ -410,3 +410,15 @@ def test_tokens_load_neither_torch_nor_transformers(tmp_path: Path) -> None:
         "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers')))\n"
     )
     assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 0
+
+
+def test_a_first_token_that_is_there_already_is_not_added_again() -> None:
+    tokenizer = Tokenizer.from_str(byte_level().to_str())
+    first = tokenizer.token_to_id("<s>")
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", first)])
+    tokens = Tokens(tokenizer, special_tokens={"bos_token": "<s>"})
+    ids = tokens.encode_prompt("The fox")
+    assert ids[0] == first
+    assert first not in ids[1:]
+    assert tokens.encode_prompt("<s>The fox") == ids
+    assert Tokens(byte_level()).encode_prompt("The fox") == ids[1:]

@@ -4,7 +4,7 @@ from sirius_cli.core.profile import DraftSpec
 from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.drafts.coarse import CoarseDraft
 from sirius_cli.engine.drafts.fine import FineDraft
-from sirius_cli.engine.drafts.policy import DraftPolicy
+from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost, coarse_cost, fine_cost
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.models.counts import ParameterCounts
 
@@ -27,3 +27,13 @@ def make_policy(
     if statistic is None:
         raise ValueError("a coarse draft needs the statistic of its text")
     return CoarseDraft(statistic, spec.keep, counts, ops, masked=masked)
+
+
+def cost_of(spec: DraftSpec, neurons: int, counts: ParameterCounts) -> StepCost | None:
+    """What a step of ``spec`` costs on a single text, where it really skips; None for dense."""
+    match spec.method:
+        case "coarse":
+            return coarse_cost(spec.keep, neurons, counts)
+        case "fine":
+            return fine_cost(spec.keep, neurons, counts)
+    return None

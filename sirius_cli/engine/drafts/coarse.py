@@ -3,7 +3,7 @@
 import torch
 
 from sirius_cli.engine.backend import Ops
-from sirius_cli.engine.drafts.policy import StepCost, kept_neurons, step_cost
+from sirius_cli.engine.drafts.policy import StepCost, coarse_cost, kept_neurons
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.models.counts import ParameterCounts
 from sirius_cli.engine.models.layout import MlpWeights
@@ -25,8 +25,7 @@ class CoarseDraft:
             [ops.select_rows(statistic.scores[layer, row], count) for row in range(rows)] for layer in range(layers)
         ]
         self._masks = [_mask(active, neurons) for active in self._active] if self.masked else []
-        skipped = (counts.gate + counts.up + counts.down) * (1 - count / neurons)
-        self.cost: StepCost = step_cost(counts, skipped, masked=self.masked)
+        self.cost: StepCost = coarse_cost(keep, neurons, counts, masked=self.masked)
         self._focused = list(range(rows))
 
     def focus(self, rows: list[int]) -> None:

@@ -3,7 +3,7 @@
 import torch
 
 from sirius_cli.engine.backend import Ops
-from sirius_cli.engine.drafts.policy import StepCost, kept_neurons, step_cost
+from sirius_cli.engine.drafts.policy import StepCost, fine_cost, kept_neurons
 from sirius_cli.engine.models.counts import ParameterCounts
 from sirius_cli.engine.models.layout import MlpWeights
 
@@ -18,8 +18,7 @@ class FineDraft:
     def __init__(self, keep: float, neurons: int, counts: ParameterCounts, *, rows: int = 1, masked: bool = False):
         self.masked = masked or rows > 1
         self._count = kept_neurons(keep, neurons)
-        skippable = counts.down + (counts.up if counts.gate else 0)
-        self.cost: StepCost = step_cost(counts, skippable * (1 - self._count / neurons), masked=self.masked)
+        self.cost: StepCost = fine_cost(keep, neurons, counts, masked=self.masked)
 
     def focus(self, rows: list[int]) -> None:
         """Every token picks for itself, whichever row it belongs to."""

@@ -36,6 +36,18 @@ def step_cost(counts: ParameterCounts, skipped_per_layer: float, *, masked: bool
     return StepCost(1.0 - skipped / counts.total, 1.0 if masked else 1.0 - skipped / counts.read)
 
 
+def coarse_cost(keep: float, neurons: int, counts: ParameterCounts, *, masked: bool = False) -> StepCost:
+    """The cost of a step that uses ``keep`` of all ``neurons`` of a layer, and nothing of the others."""
+    skippable = counts.gate + counts.up + counts.down
+    return step_cost(counts, skippable * (1 - kept_neurons(keep, neurons) / neurons), masked=masked)
+
+
+def fine_cost(keep: float, neurons: int, counts: ParameterCounts, *, masked: bool = False) -> StepCost:
+    """The cost of a step that must see every gate before it knows which ``keep`` of the neurons to use."""
+    skippable = counts.down + (counts.up if counts.gate else 0)
+    return step_cost(counts, skippable * (1 - kept_neurons(keep, neurons) / neurons), masked=masked)
+
+
 def kept_neurons(keep: float, neurons: int) -> int:
     """``floor(keep * neurons)``, at least one; exact for decimal fractions such as 0.7 of 10."""
     return max(1, int(keep * neurons + 1e-9))
