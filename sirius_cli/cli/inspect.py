@@ -2,17 +2,15 @@
 
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sirius_cli.cli import diagnostics, options, output, terminal
+from sirius_cli.cli import diagnostics, options, reports, terminal
 
 if TYPE_CHECKING:  # --help loads none of the services
     from sirius_cli.services.inspection.comparison import Comparison
     from sirius_cli.services.inspection.facts import Correction, Inspection
-    from sirius_cli.services.inspection.reports.tables import Table
 
 
 class Format(StrEnum):
@@ -31,7 +29,6 @@ _Target = Annotated[str | None, typer.Argument(metavar="[RUN|TRACE|FOLDER]", hel
 _FORMAT_HELP = "Write a report; a table if there is no terminal."
 _Format = Annotated[Format | None, typer.Option("--format", metavar="|".join(Format), help=_FORMAT_HELP)]
 _Top = Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="List the first N corrections.")]
-_Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report into a file.")]
 _Against = Annotated[
     str | None, typer.Option("--against", metavar="OTHER", help="Say what is different in another run.")
 ]
@@ -45,7 +42,7 @@ def inspect_corrections(
     target: _Target = None,
     format: _Format = None,
     top: _Top = None,
-    output_file: _Output = None,
+    output_file: reports.OutputFile = None,
     against: _Against = None,
     sort: _Sort = None,
     filters: _Filter = None,
@@ -75,11 +72,8 @@ def inspect_corrections(
         return
     for problem in found.problems + (comparison.right.problems if comparison else ()):
         diagnostics.note(f"note: {terminal.one_line(problem)}")
-    text = _render(format or Format.TABLE, found, select(found.corrections, filters or (), sort, top), comparison)
-    if output_file is None:
-        output.write_text(text)
-    else:
-        _write(output_file, text)
+    chosen = select(found.corrections, filters or (), sort, top)
+    reports.deliver(_render(format or Format.TABLE, found, chosen, comparison), output_file)
 
 
 def _on_terminal() -> bool:
@@ -90,11 +84,13 @@ def _on_terminal() -> bool:
 def _render(
     form: Format, found: "Inspection", chosen: "tuple[Correction, ...]", comparison: "Comparison | None"
 ) -> str:
-    from sirius_cli.services.inspection.reports import csv_file, document, markdown, page, picture, tables
+    from sirius_cli.core.safe_json import as_json
+    from sirius_cli.services.inspection.reports import document, page, picture, tables
+    from sirius_cli.services.reports import csv_file, markdown, plain
 
     match form:
         case Format.JSON:
-            return output.as_json(document.inspection_to_json(found, chosen, comparison), indent=2) + "\n"
+            return as_json(document.inspection_to_json(found, chosen, comparison), indent=2) + "\n"
         case Format.HTML:
             return page.render(found, chosen, comparison)
         case Format.SVG:
@@ -104,22 +100,4 @@ def _render(
     parts = tables.all_tables(found, chosen) + (tables.comparison_tables(comparison) if comparison else [])
     if form is Format.MD:
         return markdown.render("Corrections", tables.about(found), parts)
-    return "".join(f"{line}\n" for line in _plain(tables.about(found), parts))
-
-
-def _plain(about: list[tuple[str, str]], parts: "list[Table]") -> list[str]:
-    from sirius_cli.services.inspection.reports.tables import shown
-
-    lines = [f"{name:<10}{terminal.one_line(value)}" for name, value in about]
-    for table in parts:
-        rows = [[shown(v, c.kind) for v, c in zip(row, table.columns, strict=True)] for row in table.rows]
-        labels = [column.label.upper() for column in table.columns]
-        lines += ["", terminal.one_line(table.title), *(output.table_lines(labels, rows) if rows else ["none"])]
-    return lines
-
-
-def _write(path: Path, text: str) -> None:
-    from sirius_cli.services.inspection.reports.saving import save
-
-    save(path, text)
-    diagnostics.note(f"wrote {terminal.one_line(str(path))}")
+    return plain.joined([plain.about_lines(tables.about(found)), *map(plain.table_lines, parts)])

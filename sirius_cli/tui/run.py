@@ -11,8 +11,8 @@ from pathlib import Path
 from sirius_cli.config.settings import Settings
 from sirius_cli.services.chat_commands import Setup
 from sirius_cli.services.feed import Feed
-from sirius_cli.services.inspection.reports.saving import save
 from sirius_cli.services.recording import LiveTrace
+from sirius_cli.services.reports.saving import save
 from sirius_cli.tui import keymap, themes
 from sirius_cli.tui.actions import Actions, Replay
 from sirius_cli.tui.app import ChatApp, Look

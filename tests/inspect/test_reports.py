@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from sirius_cli.core.events import Drafted, StepEvent
 from sirius_cli.services.inspection.comparison import compare
 from sirius_cli.services.inspection.facts import Inspection
-from sirius_cli.services.inspection.reports import charts, csv_file, document, markdown, page, palette, picture, tables
+from sirius_cli.services.inspection.reports import document, page, picture, tables
+from sirius_cli.services.reports import axes, csv_file, markdown, palette
 
 EVIL = [
     "<script>alert(1)</script>",
@@ -182,7 +183,7 @@ def test_a_run_without_answers_gives_every_report() -> None:
 
 @pytest.mark.parametrize("top", [0.07, 1, 3.2, 15, 99, 12345])
 def test_ticks_are_few_and_reach_the_top(top: float) -> None:
-    marks = charts.ticks(top)
+    marks = axes.ticks(top)
     assert marks[0] == 0
     assert marks[-1] >= top * 0.998
     assert 3 <= len(marks) <= 8

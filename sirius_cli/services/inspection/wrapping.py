@@ -8,8 +8,8 @@ from itertools import accumulate
 
 from sirius_cli.core.safe_text import neutralise, width
 from sirius_cli.services.inspection.facts import Request
+from sirius_cli.services.reports.table import EMPTY
 
-EMPTY = "∅"  # stands for a correction whose text is empty, such as an end of sequence
 _CHUNK = re.compile(r"\S+\s*|\s+")
 
 

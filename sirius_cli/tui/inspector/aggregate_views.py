@@ -9,7 +9,7 @@ from textual.geometry import Size
 
 from sirius_cli.services.inspection import aggregates
 from sirius_cli.services.inspection.facts import Correction, Request, metrics_of
-from sirius_cli.services.inspection.reports.tables import shown, visible
+from sirius_cli.services.reports.table import shown, visible
 from sirius_cli.tui.flow import Line
 from sirius_cli.tui.panel import Point
 from sirius_cli.tui.widgets.plot import Pen, Plot, Reference, plot_lines

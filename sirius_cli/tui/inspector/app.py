@@ -18,7 +18,8 @@ from sirius_cli.core.safe_text import one_line
 from sirius_cli.errors import SiriusError
 from sirius_cli.services.inspection.comparison import Comparison
 from sirius_cli.services.inspection.facts import Correction, Inspection
-from sirius_cli.services.inspection.reports import page, saving, tables
+from sirius_cli.services.inspection.reports import page, tables
+from sirius_cli.services.reports import saving
 from sirius_cli.tui import themes
 from sirius_cli.tui.inspector import aggregate_views, wording
 from sirius_cli.tui.inspector.answer_text import AnswerText

@@ -9,7 +9,7 @@ from textual.widgets import DataTable
 
 from sirius_cli.core.safe_text import one_line
 from sirius_cli.services.inspection.facts import Correction, Request, metrics_of
-from sirius_cli.services.inspection.reports.tables import Column, Table, Value, shown
+from sirius_cli.services.reports.table import Column, Table, Value, shown
 from sirius_cli.tui.inspector import aggregate_views
 from sirius_cli.tui.inspector.view import View
 

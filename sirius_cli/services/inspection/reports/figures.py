@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from sirius_cli.services.inspection import aggregates
 from sirius_cli.services.inspection.facts import Request, metrics_of
-from sirius_cli.services.inspection.reports import charts
-from sirius_cli.services.inspection.reports.charts import Bar, Level, Series
+from sirius_cli.services.reports import charts
+from sirius_cli.services.reports.charts import Bar, Level, Series
 
 _POINTS = 300  # more than a chart can show
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 
 from sirius_cli.core.safe_text import one_line, width
 from sirius_cli.services.inspection.facts import Inspection, Request, metrics_of
-from sirius_cli.services.inspection.reports import charts, figures, palette, tables
+from sirius_cli.services.inspection.reports import figures, tables
 from sirius_cli.services.inspection.wrapping import Line, without_blanks, wrap
+from sirius_cli.services.reports import axes, markup, palette
+from sirius_cli.services.reports.table import shown
 
 _COLUMNS, _LINES = 104, 40  # of text
 _CELL, _LEADING = 8.4, 22  # of a character of 14 px
 _MARGIN, _HEAD = 28, 92
-_WIDTH = 2 * (charts.WIDTH + _MARGIN) + _MARGIN
+_WIDTH = 2 * (axes.WIDTH + _MARGIN) + _MARGIN
 _NOT_XML = dict.fromkeys((0xFFFE, 0xFFFF), "\ufffd")  # the only characters left that XML forbids
 _STYLE = """
 .paper { fill: var(--paper); }
@@ -31,7 +32,7 @@ def render(inspection: Inspection) -> str:
     """The whole picture. Of long answers it shows the beginning, and says so."""
     shown = list(_shown(inspection))
     text_height = len(shown) * _LEADING
-    height = _HEAD + text_height + 2 * (charts.HEIGHT + 50)
+    height = _HEAD + text_height + 2 * (axes.HEIGHT + 50)
     body = [f'<rect class="paper" width="{_WIDTH}" height="{height}"/>', *_head(inspection), *shown]
     body += _charts(inspection, _HEAD + text_height + 24)
     size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
@@ -40,7 +41,7 @@ def render(inspection: Inspection) -> str:
 
 
 def _style() -> str:
-    rules = _STYLE + files("sirius_cli.services.inspection.reports").joinpath("chart.css").read_text(encoding="utf-8")
+    rules = _STYLE + markup.chart_style()
     dark = palette.literal(rules, palette.DARK)
     return f"{palette.literal(rules, palette.LIGHT)}@media (prefers-color-scheme: dark) {{{dark}}}"
 
@@ -49,7 +50,7 @@ def _head(inspection: Inspection) -> Iterator[str]:
     facts = dict(tables.about(inspection))
     metrics = metrics_of(inspection.requests)
     names = ("corrected_fraction", "aal", "effective_density")
-    told = [f"{tables.FIGURES[n][0]} {tables.shown(getattr(metrics, n), tables.FIGURES[n][1])}" for n in names]
+    told = [f"{tables.FIGURES[n][0]} {shown(getattr(metrics, n), tables.FIGURES[n][1])}" for n in names]
     yield _text("title", _MARGIN, 40, _short(facts["model"]))
     line = [f"profile {facts['profile']} ({facts['draft']}; {facts['check']})", f"{metrics.committed_tokens} tokens"]
     yield _text("small", _MARGIN, 64, _short(" · ".join([*line, *told])))
@@ -90,15 +91,15 @@ def _origin(request: Request, token: int) -> str:
 
 def _charts(inspection: Inspection, top: float) -> Iterator[str]:
     for place, (title, svg) in enumerate(figures.all_charts(inspection.requests)):
-        x = _MARGIN + place % 2 * (charts.WIDTH + _MARGIN)
-        y = top + place // 2 * (charts.HEIGHT + 50)
+        x = _MARGIN + place % 2 * (axes.WIDTH + _MARGIN)
+        y = top + place // 2 * (axes.HEIGHT + 50)
         yield _text("caption", x, y, title)
         yield f'<g transform="translate({x} {y + 10})">{_sized(svg)}</g>'
 
 
 def _sized(svg: str) -> str:
     height = svg.split('viewBox="', 1)[1].split('"', 1)[0].split()[3]
-    return svg.replace("<svg ", f'<svg width="{charts.WIDTH}" height="{height}" ', 1)
+    return svg.replace("<svg ", f'<svg width="{axes.WIDTH}" height="{height}" ', 1)
 
 
 def _short(text: str) -> str:

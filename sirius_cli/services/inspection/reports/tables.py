@@ -1,42 +1,14 @@
 """The facts of an inspection as tables: what every written form shows."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from sirius_cli.core.metrics import Metrics
-from sirius_cli.core.safe_text import neutralise, one_line
 from sirius_cli.services.inspection import aggregates
 from sirius_cli.services.inspection.comparison import Comparison, RequestPair
 from sirius_cli.services.inspection.facts import Correction, Inspection, Request, Run, metrics_of
-from sirius_cli.services.inspection.wrapping import EMPTY
+from sirius_cli.services.reports.table import UNKNOWN, Column, Kind, Table, Value
 
-Kind = Literal["text", "token", "count", "ratio", "percent", "figure"]
-Value = str | float | None
-UNKNOWN = "-"
-_EDGE = re.compile(r"\A +| +\Z")
 _PAIRS = 20  # the most frequent ones; a report need not list every single one
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """``name`` is for programs, ``label`` for readers."""
-
-    name: str
-    label: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """``rows`` hold one value for each column."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Value, ...], ...]
-
 
 FIGURES: Mapping[str, tuple[str, Kind]] = {
     "committed_tokens": ("committed tokens", "count"),
@@ -68,21 +40,6 @@ CORRECTION_COLUMNS = (
     Column("position", "position", "count"),
     Column("drafted", "drafted", "count"),
 )
-
-
-def shown(value: Value, kind: Kind) -> str:
-    """``value`` for a reader, on one line and without control characters."""
-    if value is None:
-        return UNKNOWN
-    if isinstance(value, str):
-        return visible(value) if kind == "token" else one_line(value)
-    return format(value, {"count": "", "ratio": ".3f", "percent": ".1%"}.get(kind, ".4g"))
-
-
-def visible(token: str) -> str:
-    """A token on one line, with the white space at its ends made visible."""
-    text = _EDGE.sub(lambda spaces: "␣" * len(spaces.group()), token)
-    return neutralise(text.replace("\n", "⏎").replace("\t", "⇥")) or EMPTY
 
 
 def about(inspection: Inspection) -> list[tuple[str, str]]:

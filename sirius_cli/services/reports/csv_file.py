@@ -1,9 +1,9 @@
-"""Corrections as CSV that a spreadsheet can open without running any of it."""
+"""A table as CSV that a spreadsheet can open without running any of it."""
 
 import csv
 import io
 
-from sirius_cli.services.inspection.reports.tables import Table, Value
+from sirius_cli.services.reports.table import Table, Value
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 

@@ -1,0 +1,57 @@
+"""What commands that write reports share: the options, and where the text goes."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sirius_cli.cli import diagnostics, output, terminal
+from sirius_cli.errors import UsageError
+
+
+class Format(StrEnum):
+    """The forms that a report of a benchmark has."""
+
+    TABLE = "table"
+    MD = "md"
+    CSV = "csv"
+    JSON = "json"
+    HTML = "html"
+
+
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", metavar="|".join(Format), help="Form of the report; else a table.")
+]
+OutputFile = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report into a file.")
+]
+
+
+def chosen(context: typer.Context, form: Format | None, json: bool) -> Format:
+    """The form that ``--format`` and ``--json`` ask for; the first beats the variable of the second.
+
+    Raises:
+        UsageError: the flags contradict each other.
+    """
+    source = context.get_parameter_source("json")
+    if form is None:
+        return Format.JSON if json else Format.TABLE
+    if json and form is not Format.JSON and source is not None and source.name == "COMMANDLINE":
+        raise UsageError(f"--json and --format {form} ask for two forms", "give one of them")
+    return form
+
+
+def deliver(text: str, file: Path | None) -> None:
+    """Write a report to standard output, or into ``file`` and say so.
+
+    Raises:
+        UsageError: if no file can be made there.
+    """
+    if file is None:
+        output.write_text(text)
+        return
+    from sirius_cli.services.reports.saving import save
+
+    save(file, text)
+    diagnostics.note(f"wrote {terminal.one_line(str(file))}")
