@@ -42,6 +42,8 @@ def _commands(command: Any, context: Any, path: str) -> Iterator[tuple[Any, str]
     if not hasattr(command, "list_commands"):
         yield command, path
         return
+    if command.invoke_without_command and command is not context.command:
+        yield command, path  # a group that does something by itself
     for name in command.list_commands(context):
         yield from _commands(command.get_command(context, name), context, f"{path} {name}")
 

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from sirius_cli import __version__
-from sirius_cli.cli import chat, demo, doctor, inspect, output
+from sirius_cli.cli import bench, chat, demo, doctor, inspect, output
 
 
 class _Lazy(TyperGroup):
@@ -27,10 +27,11 @@ class _Lazy(TyperGroup):
 app = typer.Typer(name="sirius", pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("chat")(chat.chat)
 app.command("demo")(demo.demo)
+app.add_typer(bench.app, name="bench")
 for name, text in {
-    "bench": "Measure: speed.",
     "models": "Models: list, show, pull, rm.",
     "profiles": "Profiles: list, show, validate.",
+    "runs": "Kept benchmarks: list, show, compare, rm.",
 }.items():
     app.add_typer(typer.Typer(cls=_Lazy, no_args_is_help=True, help=text, rich_markup_mode=None), name=name)
 app.command("inspect-corrections")(inspect.inspect_corrections)

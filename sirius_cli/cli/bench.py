@@ -1,126 +1,143 @@
-"""``sirius bench``: measurements on this machine."""
+"""``sirius bench``: accuracy on tasks, and speed on this machine."""
 
 import os
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from sirius_cli.cli import diagnostics, interrupts, options, output, progress
-from sirius_cli.core.profile import DraftSpec
+from sirius_cli.cli import options, output, reports
+from sirius_cli.cli.bench_plan import plan
+from sirius_cli.cli.bench_speed import speed
 from sirius_cli.errors import UsageError
 
-if TYPE_CHECKING:
-    from sirius_cli.core.statistics import Summary
-    from sirius_cli.services.bench.speed import SpeedResult, SpeedRow
+app = typer.Typer(help="Measure: accuracy on tasks, speed, plan.", rich_markup_mode=None)
 
-_SCHEMA_VERSION = 1
+_Task = Annotated[
+    str | None, typer.Option("--task", metavar="NAME,…", help="What to answer; `sirius bench tasks` lists names.")
+]
+_Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="Items of the task as local JSONL.")]
+_Shots = Annotated[Path | None, typer.Option("--shots", metavar="FILE", help="Worked examples for --data, as JSONL.")]
+_Limit = Annotated[int | None, typer.Option("--limit", "-l", help="Answer the first N items.")]
+_Samples = Annotated[
+    str | None, typer.Option("--samples", metavar="JSON|FILE", help='Answer these: {"TASK": [0, 3, 5]}.')
+]
+_Fewshot = Annotated[int | None, typer.Option("--num-fewshot", "-f", help="Worked examples before each question.")]
+_Chat = Annotated[bool, typer.Option("--apply-chat-template", help="Ask as a user would in a chat.")]
+_Multiturn = Annotated[
+    bool, typer.Option("--fewshot-as-multiturn", help="Examples as turns of the chat; needs --apply-chat-template.")
+]
+_Compare = Annotated[
+    str | None,
+    typer.Option(
+        "--compare",
+        metavar="PROFILE,…",
+        help="Methods, the baseline first: profiles, `draft`, or PROFILE:KEY=VALUE. Usual: dense, draft, the profile.",
+    ),
+]
+_DraftOnly = Annotated[bool, typer.Option("--draft-only", help="Answer and score by the draft alone.")]
+_Longest = Annotated[
+    int | None, typer.Option("--max-new-tokens", "-n", help="Longest answer, in place of the task's own limit.")
+]
+_Batch = Annotated[str, typer.Option("--batch", metavar="N|auto", help="Answers made side by side.")]
+_Seed = Annotated[int, typer.Option("--seed", help="Of sampling, and of what lm-eval draws.")]
+_Code = Annotated[bool, typer.Option("--allow-code-execution", help="Run the programs that the model writes, limited.")]
+_Log = Annotated[
+    Path | None, typer.Option("--log-samples", metavar="FOLDER", help="Write every item with prompt, answer and score.")
+]
+_Fresh = Annotated[bool, typer.Option("--fresh", help="Answer everything again.")]
+_FailUnder = Annotated[
+    float | None, typer.Option("--fail-under", metavar="SCORE", help="Exit with 5 if a corrected method scores less.")
+]
 
-app = typer.Typer(no_args_is_help=True, help="Measure: speed.")
 
-_Prompt = Annotated[str, typer.Option("--n-prompt", "-p", metavar="N,…", help="Lengths of prefills to time.")]
-_Depth = Annotated[str, typer.Option("--depth", metavar="N,…", help="Tokens already in the KV cache.")]
-_Check = Annotated[str, typer.Option("--check", metavar="N,…", help="Lengths of checks to time.")]
-_Repetitions = Annotated[int, typer.Option("--repetitions", "-r", help="How often everything is timed.")]
-_Keep = Annotated[str, typer.Option("--keep", metavar="X,…", help="Fractions of neurons that drafts keep.")]
-
-
-@app.callback()
-def bench() -> None:
-    """Measure on this machine, with this model."""
-
-
-@app.command()
-def speed(
+@app.callback(invoke_without_command=True)
+def bench(
+    context: typer.Context,
+    task: _Task = None,
+    data: _Data = None,
+    shots: _Shots = None,
+    limit: _Limit = None,
+    samples: _Samples = None,
+    num_fewshot: _Fewshot = None,
+    chat: _Chat = False,
+    multiturn: _Multiturn = False,
+    system: options.System = None,
+    compare: _Compare = None,
+    draft_only: _DraftOnly = False,
+    max_new_tokens: _Longest = None,
+    batch: _Batch = "auto",
     model: options.Model = options.DEFAULT_MODEL,
+    profile: options.ProfileName = None,
+    method: options.Method = None,
+    keep: options.Keep = None,
+    window: options.Window = None,
+    confidence: options.Confidence = None,
+    accept: options.Accept = None,
+    threshold: options.Threshold = None,
+    accept_temperature: options.AcceptTemperature = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     threads: options.Threads = None,
     offline: options.Offline = False,
-    n_prompt: _Prompt = "512",
-    depth: _Depth = "512",
-    check: _Check = "2,4,8,16,32",
-    keep: _Keep = "0.5",
-    repetitions: _Repetitions = 10,
+    seed: _Seed = 1234,
+    allow_code: _Code = False,
+    log_samples: _Log = None,
+    fresh: _Fresh = False,
+    form: reports.FormatOption = None,
+    output_file: reports.OutputFile = None,
     json: options.Json = False,
-) -> None:
-    """Time the passes that decoding is made of: prefill, dense step, draft steps, checks; side by side.
+    fail_under: _FailUnder = None,
+) -> int:
+    """Answer the items of a task by several methods, and say what drafts cost and checks bring back.
 
-    Every repetition runs each of them once. "/ dense" compares with the dense step of the same repetition and depth,
-    "of floor" with a plain read of the bytes that the pass must read.
+    Every finished answer is on disk at once; the same command goes on where it was stopped. `sirius runs` lists what
+    there is. The commands below measure speed.
     """
+    if context.invoked_subcommand is not None:
+        if task is not None:
+            raise UsageError("--task measures accuracy, a command something else", "give one of them")
+        return 0
+    if task is None:
+        output.write_line(context.get_help())
+        return 0
+    from sirius_cli.cli import bench_quality
     from sirius_cli.config.resolve import resolve_profile
-    from sirius_cli.services import session
-    from sirius_cli.services.bench import speed as service
+    from sirius_cli.services.bench.quality.methods import methods
+    from sirius_cli.services.bench.quality.plan import Plan
+    from sirius_cli.services.session import ModelChoice
 
-    plan = service.SpeedPlan(
-        prefills=_numbers("--n-prompt", n_prompt),
-        depths=_numbers("--depth", depth),
-        checks=_numbers("--check", check),
-        drafts=_drafts(keep),
-        repetitions=repetitions,
+    wish = bench_quality.Wish(reports.chosen(context, form, json), output_file, fail_under, log_samples, fresh)
+    chosen = resolve_profile(profile, options.overrides(context), os.environ).profile
+    plan = Plan(
+        tasks=tuple(dict.fromkeys(name.strip() for name in task.split(",") if name.strip())),
+        methods=methods(compare, chosen, draft_only=draft_only),
+        data=data,
+        shots=shots,
+        num_fewshot=num_fewshot,
+        max_new_tokens=max_new_tokens,
+        chat=chat,
+        multiturn=multiturn,
+        system=system,
+        seed=seed,
+        limit=limit,
+        samples=bench_quality.samples(samples),
+        batch=bench_quality.batch(batch),
+        allow_code=allow_code,
     )
-    choice = session.ModelChoice(model, device, dtype, threads, offline)
-    dense = resolve_profile("dense", {}, os.environ).profile
-    with interrupts.at_once(), progress.progress_display(plain=json) as report:
-        found = session.find_model(choice, report)
-        with diagnostics.status(f"loading {found.name}", plain=json):
-            engine: Any = session.load_engine(found, choice, dense)
-        result = service.measure(engine, plan, report)
-    if json:
-        output.write_json(_document(engine, result))
+    return bench_quality.run(plan, ModelChoice(model, device, dtype, threads, offline), chosen, wish)
+
+
+app.command()(speed)
+app.command()(plan)
+
+
+@app.command()
+def tasks(as_json: options.Json = False) -> None:
+    """List the tasks that have a short name. Any task of lm-eval can be named as well."""
+    from sirius_cli.services.bench.tasks.catalogue import SHORT_NAMES
+
+    if as_json:
+        output.write_json({name: short.description for name, short in SHORT_NAMES.items()})
         return
-    output.write_table(["TEST", "DEPTH", "MS", "SD", "/ DENSE", "TOK/S", "OF FLOOR"], [_cells(r) for r in result.rows])
-    diagnostics.note(f"plain read of memory: {_spread(result.bandwidth, 1e-9)} GB/s; {_about(engine)}")
-
-
-def _numbers(flag: str, text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise UsageError(f"{flag} cannot be {text!r}", "give whole numbers with commas between") from error
-
-
-def _drafts(text: str) -> tuple[DraftSpec, ...]:
-    try:
-        keeps = [float(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise UsageError(f"--keep cannot be {text!r}", "give fractions with commas between") from error
-    if any(not 0 < keep <= 1 for keep in keeps):
-        raise UsageError(f"--keep cannot be {text!r}", "give fractions above 0 and at most 1")
-    return tuple(DraftSpec(method=method, keep=keep) for keep in keeps for method in ("coarse", "fine"))
-
-
-def _cells(row: "SpeedRow") -> list[str]:
-    length = f" {row.tokens}" if row.tokens > 1 else ""
-    return [
-        row.name + length,
-        str(row.depth),
-        f"{row.milliseconds.median:.2f}",
-        f"{row.milliseconds.sd:.2f}",
-        "" if row.over_dense is None else _spread(row.over_dense),
-        f"{row.tokens_per_second:.1f}",
-        "" if row.floor_share is None else f"{row.floor_share:.0%}",
-    ]
-
-
-def _spread(summary: "Summary", scale: float = 1.0) -> str:
-    return f"{scale * summary.median:.2f} ({scale * summary.p10:.2f} to {scale * summary.p90:.2f})"
-
-
-def _about(engine: Any) -> str:
-    loaded = engine.loaded
-    return f"{loaded.model}, {loaded.dtype} on {loaded.device}; medians, 10th to 90th percentile in brackets"
-
-
-def _document(engine: Any, result: "SpeedResult") -> dict[str, Any]:
-    loaded = engine.loaded
-    return {
-        "schema_version": _SCHEMA_VERSION,
-        "model": loaded.model,
-        "device": loaded.device,
-        "dtype": loaded.dtype,
-        "ops": loaded.ops,
-        "weight_bytes": engine.weight_bytes,
-        **asdict(result),
-    }
+    output.write_table(["TASK", "WHAT"], [[name, short.description] for name, short in SHORT_NAMES.items()])

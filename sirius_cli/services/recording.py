@@ -31,7 +31,7 @@ def describe(loaded: Loaded, profile: Profile, origins: Mapping[str, str], sampl
         profile=profile,
         origins=dict(origins),
         sampling=sampling,
-        versions=_versions(),
+        versions=versions(),
     )
 
 
@@ -61,9 +61,10 @@ class LiveTrace:
         self._files.close()
 
 
-def _versions() -> dict[str, str]:
+def versions(*more: str) -> dict[str, str]:
+    """What decides about a run besides its settings, by package (or "python"); ``more`` are further packages."""
     found = {"sirius-llm": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *more):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
