@@ -17,17 +17,19 @@ from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
+from sirius_cli.engine.memory import watch_memory
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
 from sirius_cli.engine.prefill import prefill_chunk
-from sirius_cli.engine.probe import Probe, TransformersProbe, watch_memory
+from sirius_cli.engine.probe import Probe
 from sirius_cli.engine.random_weights import random_weights, shape_config, wordless
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.sampling import token_probabilities
 from sirius_cli.engine.scoring import Score, score_behind
 from sirius_cli.engine.text import Text
 from sirius_cli.engine.tokens import Tokens
+from sirius_cli.engine.transformers_probe import TransformersProbe
 from sirius_cli.engine.weights import load_weights
 from sirius_cli.errors import UsageError
 from sirius_kernels.bandwidth.op import read_bandwidth
@@ -136,7 +138,7 @@ class Engine:
         return cache.bytes
 
     def watch_memory(self) -> Callable[[], int]:
-        """See :func:`sirius_cli.engine.probe.watch_memory`."""
+        """See :func:`sirius_cli.engine.memory.watch_memory`."""
         return watch_memory(self._placement.device)
 
     @property

@@ -144,7 +144,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_transformers_writes_the_number_asked_for_and_gives_the_threads_back(checkpoint: Path) -> None:
     import torch
 
-    from sirius_cli.engine.probe import TransformersProbe
+    from sirius_cli.engine.transformers_probe import TransformersProbe
 
     before = torch.get_num_threads()
     probe = TransformersProbe(checkpoint, dtype=torch.float32, device=torch.device("cpu"), threads=before + 1)
@@ -159,7 +159,7 @@ def test_transformers_writes_the_number_asked_for_and_gives_the_threads_back(che
 def test_a_compiled_forward_is_gone_after_its_turn(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from sirius_cli.engine.probe import TransformersProbe
+    from sirius_cli.engine.transformers_probe import TransformersProbe
 
     compiled, runs = [], []
 

@@ -19,6 +19,7 @@ from sirius_cli.services.bench.quality.evaluation import Run, evaluate, hold, lo
 from sirius_cli.services.bench.quality.live import Standing
 from sirius_cli.services.bench.quality.methods import methods
 from sirius_cli.services.bench.quality.plan import Plan
+from sirius_cli.services.bench.quality.reports import render
 from sirius_cli.services.bench.quality.results import BenchResult, MethodResult
 
 pytest.importorskip("lm_eval")
@@ -118,6 +119,12 @@ def test_chosen_items_are_those_that_were_named(plan: Plan, tmp_path: Path) -> N
     assert method(result, "dense").items == 2
     rows = [json.loads(line) for line in (tmp_path / "log" / "gsm8k-dense.jsonl").read_text().splitlines()]
     assert {row["doc"]["question"] for row in rows} == {"What is item 3?", "What is item 17?"}
+
+
+def test_prompts_that_lost_their_beginning_are_counted_and_told(plan: Plan, tmp_path: Path) -> None:
+    result, _ = evaluated(run_of(replace(plan, limit=3), tmp_path), FakeEngine(context=300))
+    assert method(result, "sirius").truncated == 3
+    assert "gsm8k: 3 prompts did not fit the context and lost their beginning" in render(result, "table")
 
 
 def test_two_processes_do_not_work_on_one_run(plan: Plan, tmp_path: Path) -> None:

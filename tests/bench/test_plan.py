@@ -108,7 +108,8 @@ def test_costs_are_the_medians_at_a_depth(tmp_path: Path) -> None:
         for depth in (512, 64)
         for name, tokens in (("dense step", 1), ("coarse 0.5 step", 1), ("check", 8))
     ]
-    (tmp_path / "costs.json").write_text(document(*rows))
+    noise = {**ROW, "name": "check", "depth": 512, "tokens": 1, "milliseconds": {"median": 99.0}}
+    (tmp_path / "costs.json").write_text(document(*rows, noise))
     found = read_passes(tmp_path / "costs.json")
     assert step_costs(found, COARSE, None) == (StepCosts(513.0, 513.0, {1: 513.0, 8: 520.0}), 512)
     assert step_costs(found, COARSE, 64)[0].check(8) == 72.0

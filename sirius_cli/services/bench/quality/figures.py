@@ -82,6 +82,7 @@ def method_result(
         seconds=own.seconds,
         advances=tuple(sorted(Counter(metrics.advances).items())) if drafts else (),
         lengths=tuple(len(sample.token_ids) for sample in written),
+        truncated=sum(sample.truncated for samples in own.samples.values() for sample in samples),
     )
 
 

@@ -48,7 +48,12 @@ def about(result: BenchResult) -> list[tuple[str, str]]:
 def problems(result: BenchResult) -> list[str]:
     """What a reader must know before the figures."""
     unfinished = f"{one_line(result.run)} is unfinished: not every item that was asked for has been answered"
-    return [] if result.complete else [unfinished]
+    return [*([] if result.complete else [unfinished]), *filter(None, map(_cut_short, result.tasks))]
+
+
+def _cut_short(task: TaskResult) -> str:
+    most = max((method.truncated for method in task.methods), default=0)
+    return f"{one_line(task.task)}: {most} prompts did not fit the context and lost their beginning" if most else ""
 
 
 def conditions(result: BenchResult) -> list[tuple[str, str]]:
