@@ -123,9 +123,8 @@ def _command(limits: Limits) -> list[str]:
 
 def _environment(folder: str) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    # One hash seed, so that a program that walks a set gets the same verdict every time; one arena, since each thread's
-    # own would take a sixteenth of the address space.
-    fixed = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1"}
+    # One hash seed, so that a program that walks a set gets the same verdict every time.
+    fixed = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
     return {**inherited, **fixed, "HOME": folder, "TMPDIR": folder}
 
 

@@ -41,7 +41,6 @@ acct 163 89, quotactl 179 60, quotactl_fd 443 443, syslog 103 116, name_to_handl
 open_by_handle_at 304 265, fanotify_init 300 262, personality 135 92, vhangup 153 58, setrlimit 160 164
 """
 
-
 _CLONE, _EXECVE, _KILL_ONE, _KILL_THREAD, _PRLIMIT = (56, 220), (59, 221), (62, 129), (234, 131), (302, 261)
 _CLONE3 = 435
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
