@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sirius_cli.cli import diagnostics, interrupts, options, output, progress
-from sirius_cli.core.profile import DraftSpec
 from sirius_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sirius_cli.core.profile import DraftSpec
     from sirius_cli.services.bench.speed_plan import Decode, SpeedPlan
     from sirius_cli.services.bench.speed_results import SpeedResult
     from sirius_cli.services.progress import Progress
@@ -166,7 +166,9 @@ def _refuse_beside_random_weights(context: typer.Context) -> None:
             raise UsageError(f"--{parameter} needs real weights, --random-weights has none", "leave one of them out")
 
 
-def _drafts(text: str) -> tuple[DraftSpec, ...]:
+def _drafts(text: str) -> "tuple[DraftSpec, ...]":
+    from sirius_cli.core.profile import DraftSpec
+
     try:
         keeps = [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:

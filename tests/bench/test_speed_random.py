@@ -120,7 +120,7 @@ def test_an_engine_of_random_weights_runs_every_pass_and_writes_tokens_without_w
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak cannot be reset here")
 def test_the_peak_of_memory_is_that_since_the_watch_began() -> None:
-    from sirius_cli.engine.probe import watch_memory
+    from sirius_cli.engine.memory import watch_memory
 
     before = watch_memory(CPU)()
     peak = watch_memory(CPU)

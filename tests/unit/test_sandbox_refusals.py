@@ -145,7 +145,7 @@ raise LookupError(len(seen) > 3000)
     assert run_program(program).reason == "wrong: LookupError at line 30: True"
 
 
-def test_the_rules_cannot_be_changed_by_way_of_a_traceback() -> None:
+def test_what_keeps_the_secret_cannot_be_changed_by_way_of_a_traceback() -> None:
     program = """
 import gc
 try:
@@ -153,8 +153,8 @@ try:
 except PermissionError as error:
     step = error.__traceback__
     while step:
-        step.tb_frame.f_globals.update(REFUSED=frozenset(), MODULES=frozenset(), _outside=lambda *_: False)
-        step.tb_frame.f_locals.update(refused=frozenset())
+        step.tb_frame.f_globals.update(REFUSED=frozenset(), MODULES=frozenset())
+        step.tb_frame.f_locals["refused"] = frozenset()
         step = step.tb_next
 gc.get_objects()
 """

@@ -65,7 +65,8 @@ def main() -> None:
 def guard(folder: str, readable: Sequence[str]) -> Hook:
     """An audit hook that raises PermissionError.
 
-    Its rules are defaults: the traceback of its error leads to its frame and to the globals, but not to the function.
+    What keeps the secret is in its defaults: the traceback of its error leads to its frame and to the globals, and so
+    to the rules for paths, but not to the function.
     """
     pid, own = os.getpid(), (folder, os.devnull)
 
@@ -75,15 +76,13 @@ def guard(folder: str, readable: Sequence[str]) -> Hook:
         *,
         refused: frozenset[str] = REFUSED,
         modules: frozenset[str] = MODULES,
-        pid: int = pid,
-        outside: Callable[..., bool] = _outside,
     ) -> None:
         if (
             event in refused
             or event.startswith("ctypes.")
             or (event == "import" and arguments[0] in modules)
             or (event == "os.kill" and arguments[0] != pid)
-            or outside(event, arguments, own, (*own, *readable))
+            or _outside(event, arguments, own, (*own, *readable))
         ):
             raise PermissionError(EPERM, f"not allowed: {event}")
 
