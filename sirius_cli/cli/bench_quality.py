@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from sirius_cli.services.bench.quality.results import BenchResult
     from sirius_cli.services.session import ModelChoice
 
-AUTO_BATCH = 8  # answers side by side: more of them wait longer for the last one than they gain
-
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -52,10 +50,10 @@ def run(plan: "Plan", choice: "ModelChoice", profile: "Profile", wish: Wish) -> 
     return _verdict(result, wish.fail_under)
 
 
-def batch(text: str) -> int:
-    """How many answers side by side. Raises UsageError unless ``text`` is "auto" or a number above 0."""
+def batch(text: str) -> int | None:
+    """How many answers side by side, None for "auto". Raises UsageError for what is no number above 0 either."""
     if text == "auto":
-        return AUTO_BATCH
+        return None
     if not text.isdigit() or int(text) < 1:
         raise UsageError(f"--batch cannot be {text!r}", "give auto, or a number of 1 or more")
     return int(text)
@@ -111,8 +109,9 @@ def _load(plan: "Plan", choice: "ModelChoice", profile: "Profile") -> "tuple[Any
         found = session.find_model(choice, report)
     with diagnostics.status(f"loading {found.name}"):
         engine: Any = session.load_engine(found, choice, profile)
-    id = plans.run_id(plan, plans.weights_identity(found.path), engine.loaded.dtype)
-    return engine, evaluation.Run(id, runs.runs_dir() / id, plan)
+    identity = plan, plans.weights_identity(found.path), engine.loaded.dtype
+    id = plans.run_id(*identity)
+    return engine, evaluation.Run(id, runs.runs_dir() / id, plan, plans.answers_id(*identity))
 
 
 def _evaluate(engine: Any, at_work: "Run", tasks: dict[str, Any], wish: Wish) -> "BenchResult":

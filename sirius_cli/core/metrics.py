@@ -116,7 +116,7 @@ class MetricsFold:
             case Checked():
                 self._work(event.row).check(event)
             case Committed():
-                self._tally(event.row).commit(event, self._pending.pop(event.row, Work()))
+                self.tally(event.row).commit(event, self._pending.pop(event.row, Work()))
 
     def metrics(self, *, row: int | None = None, dense_step_ms: float | None = None) -> Metrics:
         """The figures so far of one ``row``, or of all rows together (micro-average).
@@ -124,6 +124,10 @@ class MetricsFold:
         ``dense_step_ms`` is the time of one dense decode step, which ``check_cost_ratio`` needs.
         """
         return combine([tally for tally in self.tallies if row is None or tally.row == row], dense_step_ms)
+
+    def tally(self, row: int) -> Tally:
+        """The sums of the answer that ``row`` is making, or made last."""
+        return self._current.get(row) or self._begin(row)
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -140,12 +144,9 @@ class MetricsFold:
         self._current[row] = tally
         return tally
 
-    def _tally(self, row: int) -> Tally:
-        return self._current.get(row) or self._begin(row)
-
     def _work(self, row: int) -> Work:
         """What was done for a window that has committed nothing yet."""
-        self._tally(row)
+        self.tally(row)
         return self._pending.setdefault(row, Work())
 
 

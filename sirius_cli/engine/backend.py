@@ -63,7 +63,7 @@ class Ops:
         gate_up: torch.Tensor,
         bias: torch.Tensor | None,
         *,
-        active: torch.Tensor,
+        active: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """See :func:`sirius_kernels.mlp.op.mlp_up`."""
         return mlp_up(x, gate, gate_up, bias, active=active, impl=self.impl)

@@ -3,13 +3,14 @@
 A dense run is the same loop with nothing drafted, so both are timed and counted by one program.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Final
 
 import torch
 
-from sirius_cli.core.events import Checked, CommittedToken, Drafted, Origin, StepEvent
+from sirius_cli.core.events import Checked, Committed, CommittedToken, Drafted, Origin, StepEvent
 from sirius_cli.core.profile import CorrectionSpec
 from sirius_cli.engine.acceptance import Verdict, judge
 from sirius_cli.engine.drafts.policy import DraftPolicy
@@ -22,14 +23,17 @@ from sirius_cli.engine.row import Row
 from sirius_cli.engine.sampling import entropy, token_probabilities
 from sirius_cli.engine.tokens import Tokens
 
+_CHECK_TOKENS: Final = 32  # so many are worth a pass over the weights; fewer wait for the windows of other rows
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Draft:
-    """What a row's sparse steps wrote, and how sure the draft is of all of it (the product of its probabilities).
+    """What a row's sparse steps wrote for its window, and how sure the draft is of it (product of its probabilities).
 
     ``distributions`` is filled when sampling alone.
     """
 
+    row: Row
     limit: int
     ids: list[int] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
@@ -41,15 +45,22 @@ class Draft:
     def goes_on(self) -> bool:
         return not self.ended and len(self.ids) < self.limit
 
+    @property
+    def window(self) -> list[int]:
+        """What a check has to run: the newest committed token and the drafted ones."""
+        return [self.row.ids[-1], *self.ids]
+
 
 @dataclass
 class CorrectionLoop:
-    """Decodes prefilled ``rows`` to their ends. ``policy`` None is dense decoding; ``statistic`` learns from checks."""
+    """Decodes rows, one step of all of them at a time. ``policy`` None is dense; ``statistic`` learns from checks.
+
+    Rows that have been prefilled may join at any time. Each keeps its own pace: while one is checked, others draft.
+    """
 
     model: Decoder
     tokens: Tokens
     cache: KVCache
-    rows: Sequence[Row]
     spec: CorrectionSpec
     policy: DraftPolicy | None
     statistic: NeuronStatistic | None
@@ -57,104 +68,118 @@ class CorrectionLoop:
 
     def __post_init__(self) -> None:
         drafts = self.policy is not None
+        self._alone = drafts and not self.spec.enabled
         self._watch: Watch | None = self.statistic or (Watch() if drafts else None)  # plain dense steps pay nothing
+        self._drafts: list[Draft] = []
 
-    def run(self) -> Iterator[StepEvent]:
-        """Events until every row has finished."""
-        while live := [row for row in self.rows if row.live]:
-            for row in live:
-                row.window += 1
-            drafts_alone = self.policy is not None and not self.spec.enabled
-            yield from self._draft_alone(live) if drafts_alone else self._window(live)
-            for row in live:
-                if not row.live:
-                    yield row.finished(self._now())
+    @property
+    def rows(self) -> list[Row]:
+        """The rows that have not finished."""
+        return [draft.row for draft in self._drafts]
 
-    def _window(self, live: list[Row]) -> Iterator[StepEvent]:
-        drafts = [Draft(self._draft_limit(row)) for row in live]
-        yield from self._draft(live, drafts)
-        logits, seconds = self._check(live, drafts)
-        yield from self._settle(live, drafts, logits, seconds)
+    def join(self, row: Row) -> None:
+        """Decode ``row`` from the next step on."""
+        if self.policy is not None:
+            self.policy.begin(row.place)
+        self._drafts.append(self._next(row))
 
-    def _settle(
-        self, live: list[Row], drafts: list[Draft], logits: list[torch.Tensor], seconds: float
-    ) -> list[StepEvent]:
-        """Judge, commit and rewind every row. All is settled before the first event leaves."""
-        verdicts = [
-            judge(self.spec, row.chooser, dense, draft.ids, draft.distributions)
-            for row, draft, dense in zip(live, drafts, logits, strict=True)
-        ]
-        now, commits = self._now(), []
-        for row, draft, verdict, dense in zip(live, drafts, verdicts, logits, strict=True):
-            commits.append(row.commit(self._final(draft, verdict, dense), now))
-            self.cache.advance(row.index, len(commits[-1].tokens))
-        activity = self._learn([row.index for row in live], [len(committed.tokens) for committed in commits])
-        events: list[StepEvent] = []
-        for row, draft, verdict, committed, layers in zip(live, drafts, verdicts, commits, activity, strict=True):
-            short = self.policy is not None and len(draft.ids) + 1 < self.spec.window
-            events.append(Checked(row.index, now, row.window, len(draft.ids), verdict.accepted, short, seconds, layers))
-            events.append(committed)
-        return events
+    def step(self) -> Iterator[StepEvent]:
+        """Draft a token more for every row that drafts, then check the others if it pays. Finished rows leave."""
+        drafting = [draft for draft in self._drafts if draft.goes_on]
+        if drafting:
+            yield from self._draft(drafting)
+        ready = [draft for draft in self._drafts if not draft.goes_on]
+        if not self._worth_a_pass(ready):
+            return
+        events = self._take(ready) if self._alone else self._check(ready)
+        self._drafts = [draft if draft.goes_on else self._next(draft.row) for draft in self._drafts if draft.row.live]
+        yield from events
+        yield from (draft.row.finished(self._now()) for draft in ready if not draft.row.live)
 
-    def _learn(self, rows: list[int], counts: list[int]) -> list[tuple[float, ...]]:
-        """What the check showed of the neurons on the committed tokens: by row, the activity of each layer."""
-        if self._watch is None:
-            return [()] * len(rows)
-        activity = self._watch.activity(counts)
-        if self.statistic is not None:
-            self.statistic.fold(rows, counts)
-        return activity
+    def _worth_a_pass(self, ready: list[Draft]) -> bool:
+        return len(ready) == len(self._drafts) or sum(len(draft.window) for draft in ready) >= _CHECK_TOKENS
 
-    def _draft_alone(self, live: list[Row]) -> Iterator[StepEvent]:
-        """One sparse step whose token is final: a draft without correction."""
-        drafts = [Draft(limit=1) for _ in live]
-        yield from self._draft(live, drafts)
-        for row, draft in zip(live, drafts, strict=True):
-            token = CommittedToken(draft.ids[0], "", "draft", draft.probabilities[0])
-            committed = row.commit([token], self._now())
-            self.cache.advance(row.index, 1)
-            yield committed
+    def _next(self, row: Row) -> Draft:
+        """The next window of ``row``: the check adds one token, and none may overrun the request or the context."""
+        row.window += 1
+        if self.policy is None:
+            return Draft(row, limit=0)
+        return Draft(row, limit=1 if self._alone else min(self.spec.window, row.room) - 1)
 
-    def _draft(self, live: list[Row], drafts: list[Draft]) -> Iterator[Drafted]:
-        """Sparse steps for every row, together while they last; each token is told as soon as it is there."""
-        while working := [(row, draft) for row, draft in zip(live, drafts, strict=True) if draft.goes_on]:
-            start = perf_counter()
-            self._draft_step(working)
-            seconds = perf_counter() - start
-            for row, draft in working:
-                yield self._drafted(row, draft, seconds)
-
-    def _draft_limit(self, row: Row) -> int:
-        """Drafts per window: the check adds one token, and no window may overrun the request or the context."""
-        return min(self.spec.window, row.room) - 1 if self.policy is not None else 0
+    def _draft(self, drafts: list[Draft]) -> Iterator[Drafted]:
+        """One sparse step for every row together; each token is told as soon as it is there."""
+        start = perf_counter()
+        self._draft_step(drafts)
+        seconds = perf_counter() - start
+        for draft in drafts:
+            yield self._drafted(draft, seconds)
 
     @torch.inference_mode()
-    def _draft_step(self, working: list[tuple[Row, Draft]]) -> None:
+    def _draft_step(self, drafts: list[Draft]) -> None:
         assert self.policy is not None
-        rows = [row.index for row, _ in working]
-        newest = [[draft.ids[-1] if draft.ids else row.ids[-1]] for row, draft in working]
-        starts = [self.cache.lengths[row.index] + len(draft.ids) for row, draft in working]
-        self.policy.focus(rows)
-        logits = run_rows(self.model, self.cache, rows, newest, starts, self.policy)
-        chosen = [row.chooser.choose(logits[i]) for i, (row, _) in enumerate(working)]
+        places = [draft.row.place for draft in drafts]
+        starts = [self.cache.lengths[draft.row.place] + len(draft.ids) for draft in drafts]
+        self.policy.focus(places)
+        newest = [draft.window[-1:] for draft in drafts]
+        logits = run_rows(self.model, self.cache, places, newest, starts, self.policy)
+        chosen = [draft.row.chooser.choose(logits[i]) for i, draft in enumerate(drafts)]
         probabilities = token_probabilities(logits, [token for token, _ in chosen])
-        for (row, draft), (token, distribution), probability in zip(working, chosen, probabilities, strict=True):
+        for draft, (token, distribution), probability in zip(drafts, chosen, probabilities, strict=True):
             draft.ids.append(token)
             draft.probabilities.append(probability)
             draft.certainty *= probability
             if distribution is not None:
                 draft.distributions.append(distribution)
-            draft.ended = draft.certainty < self.spec.confidence or row.drafts_a_stop(draft.ids)
+            draft.ended = draft.certainty < self.spec.confidence or draft.row.drafts_a_stop(draft.ids)
+
+    def _take(self, drafts: list[Draft]) -> list[Committed]:
+        """Commit drafted tokens as they are: a draft without correction."""
+        commits = []
+        for draft in drafts:
+            token = CommittedToken(draft.ids[0], "", "draft", draft.probabilities[0])
+            commits.append(draft.row.commit([token], self._now()))
+            self.cache.advance(draft.row.place, 1)
+        return commits
 
     @torch.inference_mode()
-    def _check(self, live: list[Row], drafts: list[Draft]) -> tuple[list[torch.Tensor], float]:
+    def _check(self, drafts: list[Draft]) -> list[StepEvent]:
         """One dense pass over every row's window, which overwrites what the draft left in the cache."""
         start = perf_counter()
-        windows = [[row.ids[-1], *draft.ids] for row, draft in zip(live, drafts, strict=True)]
-        rows = [row.index for row in live]
-        starts = [self.cache.lengths[index] for index in rows]
-        logits = run_rows(self.model, self.cache, rows, windows, starts, self._watch or dense_mlp)
-        return list(logits.split_with_sizes([len(window) for window in windows])), perf_counter() - start
+        windows = [draft.window for draft in drafts]
+        places = [draft.row.place for draft in drafts]
+        starts = [self.cache.lengths[place] for place in places]
+        logits = run_rows(self.model, self.cache, places, windows, starts, self._watch or dense_mlp)
+        seconds = perf_counter() - start
+        return self._settle(drafts, list(logits.split_with_sizes([len(window) for window in windows])), seconds)
+
+    def _settle(self, drafts: list[Draft], logits: list[torch.Tensor], seconds: float) -> list[StepEvent]:
+        """Judge, commit and rewind every row. All is settled before the first event leaves."""
+        verdicts = [
+            judge(self.spec, draft.row.chooser, dense, draft.ids, draft.distributions)
+            for draft, dense in zip(drafts, logits, strict=True)
+        ]
+        now, commits = self._now(), []
+        for draft, verdict, dense in zip(drafts, verdicts, logits, strict=True):
+            commits.append(draft.row.commit(self._final(draft, verdict, dense), now))
+            self.cache.advance(draft.row.place, len(commits[-1].tokens))
+        activity = self._learn(drafts, [len(committed.tokens) for committed in commits])
+        events: list[StepEvent] = []
+        for draft, verdict, committed, layers in zip(drafts, verdicts, commits, activity, strict=True):
+            row, drafted = draft.row, len(draft.ids)
+            short = self.policy is not None and drafted + 1 < self.spec.window
+            events.append(Checked(row.index, now, row.window, drafted, verdict.accepted, short, seconds, layers))
+            events.append(committed)
+        return events
+
+    def _learn(self, drafts: list[Draft], counts: list[int]) -> list[tuple[float, ...]]:
+        """What the check showed of the neurons on the committed tokens: by row, the activity of each layer."""
+        if self._watch is None:
+            return [()] * len(drafts)
+        lengths = [1 + len(draft.ids) for draft in drafts]
+        activity = self._watch.activity(lengths, counts)
+        if self.statistic is not None:
+            self.statistic.fold([draft.row.place for draft in drafts], lengths, counts)
+        return activity
 
     def _final(self, draft: Draft, verdict: Verdict, dense: torch.Tensor) -> list[CommittedToken]:
         """The tokens that a verdict commits, with their dense probabilities."""
@@ -180,9 +205,9 @@ class CorrectionLoop:
             return "bonus"
         return "draft" if draft.ids[verdict.accepted] == verdict.token else "correction"
 
-    def _drafted(self, row: Row, draft: Draft, seconds: float) -> Drafted:
+    def _drafted(self, draft: Draft, seconds: float) -> Drafted:
         assert self.policy is not None
-        cost, token = self.policy.cost, draft.ids[-1]
+        row, cost, token = draft.row, self.policy.cost, draft.ids[-1]
         text, probability = self.tokens.decode([token]), draft.probabilities[-1]
         return Drafted(
             row.index, self._now(), row.window, (token,), (text,), (probability,), cost.density, cost.read, seconds

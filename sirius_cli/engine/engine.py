@@ -1,5 +1,6 @@
 """The engine: requests in, events out. It never prints."""
 
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +18,7 @@ from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
-from sirius_cli.engine.memory import watch_memory
+from sirius_cli.engine.memory import free_bytes, watch_memory
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
@@ -35,6 +36,8 @@ from sirius_cli.errors import UsageError
 from sirius_kernels.bandwidth.op import read_bandwidth
 
 Events = Generator[StepEvent, None, None]
+_MOST_PLACES = 64  # more tokens in a pass make each of them hardly cheaper
+_MEMORY_SHARE = 0.5  # of what is free, for texts side by side
 _READ_ELEMENTS = 1 << 26  # 256 MiB of fp32, more than caches hold
 
 
@@ -193,34 +196,44 @@ class Engine:
         row = self._row(0, request)
         text = self._text_for(row)
         self._text = None  # nothing half-made is left if this is abandoned during the prefill
-        reused = len(text.ids)
         began = perf_counter()
-        yield from self._prefill([row], text.cache, text.statistic, began, reused, cancelled)
+        loop = self._loop(text.cache, text.statistic, began)
+        yield from self._prefill(row, loop, len(text.ids), cancelled)
         if len(row.ids) == len(request.prompt_ids):
             yield row.finished(perf_counter() - began)
             return
         text.ids = list(row.request.prompt_ids)
         text.snapshot()
         self._text = text
-        loop = self._loop([row], text.cache, text.statistic, began)
         try:
-            yield from self._decode(loop, began)
+            while loop.rows:
+                yield from loop.step()
         finally:
             self._remember(text, row)
 
-    def generate_batch(self, requests: Sequence[GenerationRequest], *, prefix: Sequence[int] = ()) -> Events:
-        """Answer several requests side by side; events carry the request's place as ``row``.
+    def generate_batch(
+        self, requests: Sequence[GenerationRequest], *, prefix: Sequence[int] = (), places: int | None = None
+    ) -> Events:
+        """Answer several requests, up to ``places`` of them side by side (None: as many as pay and fit into memory).
 
-        All prompts begin with ``prefix`` and go on behind it. It is read once, and kept for the next call that names
-        the same. Drafts of several rows are computed through masks, and count as reading every weight.
+        Events carry a request's number as ``row``. One that finishes leaves its place to the next. All prompts begin
+        with ``prefix`` and go on behind it; it is read once, and kept for the next call that names the same. Drafts
+        of several rows are computed through masks, and count as reading every weight.
         """
-        rows = [self._row(index, request) for index, request in enumerate(requests)]
-        cache = self._cache(len(rows), max(len(row.ids) + row.room for row in rows))
-        statistic = self._statistic(len(rows))
-        began = perf_counter()
-        self._begin_with(prefix, rows, cache, statistic)
-        yield from self._prefill(rows, cache, statistic, began, len(prefix))
-        yield from self._decode(self._loop(rows, cache, statistic, began), began)
+        waiting = deque(self._row(index, request) for index, request in enumerate(requests))
+        longest = max(len(row.ids) + row.room for row in waiting)
+        count = min(places or self._places(longest), len(waiting))
+        cache = self._cache(count, longest)
+        loop = self._loop(cache, self._statistic(count), perf_counter())
+        while waiting or loop.rows:
+            free = set(range(count)).difference(row.place for row in loop.rows)
+            if waiting and free:
+                row = waiting.popleft()
+                row.place = min(free)
+                self._begin(row, prefix, loop.cache, loop.statistic)
+                yield from self._prefill(row, loop, len(prefix))
+            else:
+                yield from loop.step()
 
     @torch.inference_mode()
     def score(
@@ -234,76 +247,64 @@ class Engine:
         longest = max(map(len, continuations))
         row = self._row(0, GenerationRequest(tuple(context), max_new_tokens=longest + 1))
         cache, statistic = self._cache(1, len(context) + longest), self._statistic(1)
-        self._begin_with(prefix, [row], cache, statistic)
+        self._begin(row, prefix, cache, statistic)
         first = self._read(row, cache, statistic)
         mlp = self._policy(statistic, 1, masked=True) if self._sparse_alone else None
+        if mlp is not None:
+            mlp.begin(row.place)
         return [score_behind(self.model, cache, first, ids, mlp or dense_mlp) for ids in continuations]
 
-    def _prefill(
-        self,
-        rows: list[Row],
-        cache: KVCache,
-        statistic: NeuronStatistic | None,
-        began: float,
-        reused: int,
-        cancelled: Callable[[], bool] = _never,
-    ) -> Events:
-        waiting = rows
-        while waiting and not cancelled():
-            ready = prefill_chunk(self.model, cache, waiting, statistic)
-            seconds = perf_counter() - began
-            for row in waiting:
-                if row.index in ready:
-                    prompt = len(row.request.prompt_ids)
-                    yield Prefilled(row.index, seconds, prompt, reused, seconds)
-                    yield self._first_token(row, ready[row.index], began)
-            waiting = [row for row in waiting if row.index not in ready]
+    def _prefill(self, row: Row, loop: CorrectionLoop, reused: int, cancelled: Callable[[], bool] = _never) -> Events:
+        """Read the prompt of ``row``, choose its first token, and let it join ``loop`` unless that was all."""
+        start, logits = perf_counter(), None
+        while logits is None and not cancelled():
+            logits = prefill_chunk(self.model, loop.cache, row, loop.statistic)
+        if logits is None:
+            return
+        now = perf_counter()
+        yield Prefilled(row.index, now - loop.began, len(row.ids), reused, now - start)
+        yield self._first_token(row, logits, loop.began)
+        if row.live:
+            loop.join(row)
+        else:
+            yield row.finished(perf_counter() - loop.began)
 
     def _first_token(self, row: Row, logits: torch.Tensor, began: float) -> Committed:
         token, _ = row.chooser.choose(logits)
         p = token_probabilities(logits[None], [token])[0]
         return row.commit([CommittedToken(token, "", "prefill", p)], perf_counter() - began)
 
-    def _decode(self, loop: CorrectionLoop, began: float) -> Events:
-        for row in loop.rows:
-            if not row.live:
-                yield row.finished(perf_counter() - began)
-        yield from loop.run()
-
-    def _begin_with(
-        self, prefix: Sequence[int], rows: list[Row], cache: KVCache, statistic: NeuronStatistic | None
-    ) -> None:
-        """Put what all ``rows`` begin with into ``cache`` and ``statistic``; their prefills go on behind it."""
-        if not prefix:
-            return
-        if any(tuple(row.ids[: len(prefix)]) != tuple(prefix) or len(row.ids) == len(prefix) for row in rows):
+    def _begin(self, row: Row, prefix: Sequence[int], cache: KVCache, statistic: NeuronStatistic | None) -> None:
+        """Make the place of ``row`` hold ``prefix``, with which it begins, and nothing else."""
+        if prefix and (tuple(row.ids[: len(prefix)]) != tuple(prefix) or len(row.ids) == len(prefix)):
             raise ValueError("a prompt does not go on from the prefix")
+        held = self._held(prefix) if prefix else None
+        cache.begin(row.place, held.cache if held else None)
+        if statistic is not None:
+            statistic.begin(row.place, held.statistic if held else None)
+
+    def _held(self, prefix: Sequence[int]) -> Text:
+        """``prefix`` as this profile reads it: what was kept of it, or read now."""
         held = self._prefix
         if held is None or held.ids != list(prefix) or (held.statistic is None and self._learns):
-            held = self._prefix = self._read_prefix(prefix)
-        cache.copy_first(held.cache)
-        if statistic is not None and held.statistic is not None:
-            statistic.scores.copy_(held.statistic.scores)
-
-    def _read_prefix(self, prefix: Sequence[int]) -> Text:
-        text = Text(self._cache(1, len(prefix)), self._statistic(1), ids=list(prefix))
-        self._read(self._row(0, GenerationRequest(tuple(prefix))), text.cache, text.statistic)
-        return text
+            held = self._prefix = Text(self._cache(1, len(prefix)), self._statistic(1), ids=list(prefix))
+            self._read(self._row(0, GenerationRequest(tuple(prefix))), held.cache, held.statistic)
+        return held
 
     def _read(self, row: Row, cache: KVCache, statistic: NeuronStatistic | None) -> torch.Tensor:
-        """Prefill ``row`` alone to its end. Gives the logits ``[V]`` after it."""
+        """Prefill ``row`` to its end. Gives the logits ``[V]`` after it."""
         while True:
-            ready = prefill_chunk(self.model, cache, [row], statistic)
-            if ready:
-                return ready[row.index]
+            logits = prefill_chunk(self.model, cache, row, statistic)
+            if logits is not None:
+                return logits
 
     def _policy(self, statistic: NeuronStatistic | None, rows: int, *, masked: bool) -> DraftPolicy | None:
         neurons = self.model.config.intermediate_size
         return make_policy(self.profile.draft, statistic, neurons, rows, self.counts, self.model.ops, masked=masked)
 
-    def _loop(self, rows: list[Row], cache: KVCache, statistic: NeuronStatistic | None, began: float) -> CorrectionLoop:
-        policy = self._policy(statistic, len(rows), masked=self.masked)
-        return CorrectionLoop(self.model, self.tokens, cache, rows, self.profile.correction, policy, statistic, began)
+    def _loop(self, cache: KVCache, statistic: NeuronStatistic | None, began: float) -> CorrectionLoop:
+        policy = self._policy(statistic, len(cache.lengths), masked=self.masked)
+        return CorrectionLoop(self.model, self.tokens, cache, self.profile.correction, policy, statistic, began)
 
     def _row(self, index: int, request: GenerationRequest) -> Row:
         length = len(request.prompt_ids)
@@ -323,8 +324,8 @@ class Engine:
         if text is None or (text.statistic is None and self._learns):
             return Text(self._cache(1, need), self._statistic(1))
         text.return_to(text.common_prefix(row.ids))
-        if text.cache.capacity < need + self._slack:
-            text.cache = text.cache.enlarged(need + self._slack)
+        if text.cache.capacity < need:
+            text.cache = text.cache.enlarged(need)
         return text
 
     def _remember(self, text: Text, row: Row) -> None:
@@ -342,15 +343,17 @@ class Engine:
     def _learns(self) -> bool:
         return self.profile.draft.method == "coarse"
 
-    @property
-    def _slack(self) -> int:
-        """Slots for the padding of rows that check a shorter window than their neighbours."""
-        return self.profile.correction.window
+    def _places(self, longest: int) -> int:
+        """How many texts of ``longest`` tokens to work on side by side."""
+        config = self.model.config
+        neurons = config.intermediate_size * len(config.layers) if self._learns else 0
+        text = longest * self.token_cache_bytes + 8 * neurons  # a statistic and a mask, in fp32
+        return max(1, min(_MOST_PLACES, int(_MEMORY_SHARE * free_bytes(self._placement.device)) // text))
 
     def _cache(self, rows: int, tokens: int) -> KVCache:
         placement = self._placement
         config = self.model.config
-        return KVCache(config, rows, tokens + self._slack, dtype=placement.dtype, device=placement.device)
+        return KVCache(config, rows, tokens, dtype=placement.dtype, device=placement.device)
 
     def _statistic(self, rows: int) -> NeuronStatistic | None:
         if not self._learns:

@@ -1,6 +1,7 @@
 """Run some rows of a batch through the model."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 
@@ -21,19 +22,28 @@ def run_rows(
     """Run ``tokens[i]`` of the cache's row ``rows[i]`` from position ``starts[i]`` on; lists may differ in length.
 
     Gives the logits after every token, one row's after the other's, ``fp32[sum of lengths, V]``; with ``last_only``
-    those after each row's last token alone. What padding computes is dropped here.
+    those after each row's last token alone. ``mlp`` gets the tokens in the same order.
     """
     lengths = [len(ids) for ids in tokens]
-    width, device = max(lengths), model.weights.head.device
-    padded = torch.tensor([[*ids, *([0] * (width - len(ids)))] for ids in tokens], device=device)
+    if min(lengths) != max(lengths):
+        rows, tokens, starts = _one_by_one(rows, tokens, starts)
+    device = model.weights.head.device
     places = None if list(rows) == list(range(len(cache.lengths))) else torch.tensor(rows, device=device)
-    hidden = model.run(padded, torch.tensor(starts, device=device), cache, rows=places, mlp=mlp)
-    return model.logits(_pick(hidden, lengths, last_only))
+    ids = torch.tensor(tokens, device=device)
+    hidden = model.run(ids, torch.tensor(starts, device=device), cache, rows=places, mlp=mlp).flatten(0, 1)
+    return model.logits(hidden[[end - 1 for end in accumulate(lengths)]] if last_only else hidden)
 
 
-def _pick(hidden: torch.Tensor, lengths: list[int], last_only: bool) -> torch.Tensor:
-    if last_only:
-        return torch.stack([hidden[i, length - 1] for i, length in enumerate(lengths)])
-    if min(lengths) == max(lengths):
-        return hidden.reshape(-1, hidden.shape[-1])
-    return torch.cat([hidden[i, :length] for i, length in enumerate(lengths)])
+def _one_by_one(
+    rows: Sequence[int], tokens: Sequence[Sequence[int]], starts: Sequence[int]
+) -> tuple[list[int], list[list[int]], list[int]]:
+    """The same tokens as rows of one token each, so that nothing is padded.
+
+    Tokens of one text may be apart: a pass writes the keys of all before any of them attends.
+    """
+    apart = [
+        (row, [token], start + i)
+        for row, ids, start in zip(rows, tokens, starts, strict=True)
+        for i, token in enumerate(ids)
+    ]
+    return [row for row, _, _ in apart], [ids for _, ids, _ in apart], [start for _, _, start in apart]

@@ -48,12 +48,12 @@ class KVCache:
             new[:, :, :used] = old[:, :, :used]
         return larger
 
-    def copy_first(self, other: "KVCache") -> None:
-        """Let every row begin with the committed tokens of ``other``'s only row, in place of what it held."""
-        (length,) = other.lengths
-        self.lengths = [length] * len(self.lengths)
-        for theirs, ours in zip((*other.k, *other.v), (*self.k, *self.v), strict=True):
-            ours[:, :, :length] = theirs[:, :, :length]
+    def begin(self, row: int, prefix: "KVCache | None") -> None:
+        """Let ``row`` hold another text: none, or the committed tokens of ``prefix``'s only row."""
+        self.lengths[row] = length = 0 if prefix is None else prefix.lengths[0]
+        if prefix is not None:
+            for theirs, ours in zip((*prefix.k, *prefix.v), (*self.k, *self.v), strict=True):
+                ours[row, :, :length] = theirs[0, :, :length]
 
     def mark(self, row: int) -> int:
         """The committed length of ``row``, to :meth:`rewind` to."""

@@ -59,7 +59,7 @@ class Probe:
         policy = make_policy(spec, self._statistic, model.config.intermediate_size, 1, self._counts, model.ops)
         if policy is None:
             raise ValueError("a dense step is no draft")
-        policy.focus([0])
+        policy.begin(0)
         return policy
 
     def draft_step(self, policy: DraftPolicy) -> float:
@@ -79,7 +79,7 @@ class Probe:
         for first in range(0, self.depth, CHUNK):
             count = min(CHUNK, self.depth - first)
             self._run(first, count, self._statistic, last_only=True)
-            self._statistic.fold([0], [count])
+            self._statistic.fold([0], [count], [count])
 
     @torch.inference_mode()
     def _time(self, tokens: int, mlp: MlpRunner) -> float:

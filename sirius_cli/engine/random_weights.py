@@ -1,15 +1,13 @@
 """A model of which only the shape is real: how long it takes does not depend on what its weights say."""
 
-import os
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+from sirius_cli.engine.memory import free_bytes
 from sirius_cli.engine.models.config import DecoderConfig
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.families import convert
@@ -22,7 +20,6 @@ _STD = 0.02
 _BLOCK = 1 << 22  # numbers
 _STEP = 7  # numbers between the beginnings of two rows: prime, so that rows of a matrix differ
 _SPARE = 1.05  # of the weights: caches, activations
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def shape_config(shape: Mapping[str, Any]) -> DecoderConfig:
@@ -46,7 +43,7 @@ def random_weights(
         EnvironmentProblem: if memory does not suffice; ``name`` says for what.
     """
     need = int(parameter_counts(config).total * dtype.itemsize * _SPARE)
-    free = _free_bytes(device)
+    free = free_bytes(device)
     if need > free:
         kind = str(dtype).removeprefix("torch.")
         message = f"{name} in {kind} takes {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free on {device}"
@@ -119,30 +116,3 @@ class _Maker:
             part = rows[first : first + at_once]
             part.copy_(self._block.as_strided(part.shape, (_STEP, 1)))
         return memory
-
-
-def _free_bytes(device: torch.device) -> int:
-    """Memory that is still to be had: on a GPU, or in the machine and within this process's group."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return min(_machine_bytes(), _group_bytes())
-
-
-def _machine_bytes() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        (free,) = (line for line in lines if line.startswith("MemAvailable:"))
-        return 1024 * int(free.split()[1])
-    except (OSError, ValueError):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _group_bytes() -> int:
-    """What the limit of a container leaves, whose own pages of files count as free."""
-    try:
-        limit = int((_CGROUP / "memory.max").read_text())
-        held = int((_CGROUP / "memory.current").read_text())
-        stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
-        return limit - held + int(stat["inactive_file"])
-    except (OSError, ValueError, KeyError):  # no such limit: "max" is no number
-        return sys.maxsize

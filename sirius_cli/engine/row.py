@@ -12,12 +12,16 @@ from sirius_cli.engine.tokens import Detokeniser, StopMatcher, Tokens
 
 
 class Row:
-    """``ids`` are the prompt and all committed tokens. The KV cache holds all of them but the newest."""
+    """``ids`` are the prompt and all committed tokens. The KV cache holds all of them but the newest, at ``place``.
+
+    ``index`` names the request in events; a place serves one request after another.
+    """
 
     def __init__(
         self, index: int, request: GenerationRequest, tokens: Tokens, context: int, device: torch.device
     ) -> None:
         self.index = index
+        self.place = 0
         self.request = request
         self.ids = list(request.prompt_ids)
         self.chooser = Chooser(request.sampling, device)

@@ -52,14 +52,21 @@ class FakeEngine:
         )
 
     def generate_batch(
-        self, requests: Sequence[GenerationRequest], *, prefix: Sequence[int] = ()
+        self, requests: Sequence[GenerationRequest], *, prefix: Sequence[int] = (), places: int | None = None
     ) -> Generator[StepEvent, None, None]:
         self.calls.append((len(requests), len(prefix)))
-        texts = [self.answer_to(bytes(request.prompt_ids)) for request in requests]
-        for row, request in enumerate(requests):
+        for request in requests:
             assert request.prompt_ids[: len(prefix)] == tuple(prefix)
-            yield Prefilled(row, 0.1, len(request.prompt_ids), len(prefix), 0.1)
-        for row in sorted(range(len(texts)), key=lambda row: len(texts[row])):
+        texts = [self.answer_to(bytes(request.prompt_ids)) for request in requests]
+        waiting, at_work = list(range(len(texts))), list[int]()
+        while waiting or at_work:
+            if waiting and len(at_work) < (places or len(texts)):
+                row = waiting.pop(0)
+                at_work.append(row)
+                yield Prefilled(row, 0.1, len(requests[row].prompt_ids), len(prefix), 0.1)
+                continue
+            row = min(at_work, key=lambda row: len(texts[row]))
+            at_work.remove(row)
             yield from self._write(row, texts[row])
             if self.before_finish is not None:
                 self.before_finish(self.finished[0])

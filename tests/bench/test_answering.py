@@ -35,7 +35,7 @@ def answers(engine: FakeEngine, asked: list[Job], batch: int) -> list[Written]:
 def test_every_prompt_is_answered_behind_what_all_share() -> None:
     engine = FakeEngine()
     told = answers(engine, jobs("two shots, one", "two shots, two", "two shots, three"), batch=2)
-    assert engine.calls == [(2, len("two shots, ")), (1, len("two shots, "))]
+    assert engine.calls == [(3, len("two shots, "))]
     assert {sample.key for sample in told} == {"0", "1", "2"}
     by_key = {sample.key: sample for sample in told}
     assert by_key["2"].text == engine.answer_to(b"two shots, three")
@@ -53,10 +53,9 @@ def test_what_prompts_share(prompts: list[str], shared: str) -> None:
 
 
 def test_the_time_of_a_batch_is_divided_among_those_at_work() -> None:
-    told = answers(FakeEngine(), jobs("a", "b"), batch=2)
-    assert sum(sample.seconds for sample in told) == pytest.approx(2.0)
-    assert told[0].seconds == pytest.approx(0.5)
-    assert told[1].seconds == pytest.approx(1.5)
+    """Every reading of the clock is a second later. A third prompt is read once the first answer leaves its place."""
+    told = answers(FakeEngine(), jobs("a", "b", "c"), batch=2)
+    assert [sample.seconds for sample in told] == [1 + 1 / 2, 1 + 1 / 2 + 1 / 2, 1 + 1 / 2 + 1]
 
 
 def test_the_reads_of_a_draft_are_those_of_a_single_text() -> None:
@@ -76,6 +75,13 @@ def test_a_prompt_that_is_too_long_loses_its_beginning_and_says_so() -> None:
     by_key = {sample.key: sample for sample in told}
     assert (by_key["0"].prompt_tokens, by_key["0"].truncated) == (20, True)
     assert (by_key["1"].prompt_tokens, by_key["1"].truncated) == (5, False)
+
+
+def test_prompts_that_lost_what_all_share_are_answered_without_it() -> None:
+    engine = FakeEngine(context=30)
+    told = answers(engine, jobs("shared beginning, a", "shared beginning, " + "b" * 9, longest=10), batch=2)
+    assert engine.calls == [(1, len("shared beginning, ")), (1, 0)]
+    assert [(sample.key, sample.truncated) for sample in told] == [("0", False), ("1", True)]
 
 
 def test_answers_that_leave_no_room_for_a_prompt_are_refused() -> None:

@@ -14,7 +14,7 @@ from bench_engine import FakeEngine
 
 from sirius_cli.config.resolve import resolve_profile
 from sirius_cli.errors import EnvironmentProblem, UsageError
-from sirius_cli.services.bench.quality import evaluation, runs
+from sirius_cli.services.bench.quality import runs
 from sirius_cli.services.bench.quality.evaluation import Run, evaluate, hold, load_tasks
 from sirius_cli.services.bench.quality.live import Standing
 from sirius_cli.services.bench.quality.methods import methods
@@ -104,6 +104,28 @@ def test_the_same_command_answers_nothing_twice_and_goes_on_with_more_items(plan
     assert timeless(again) == timeless(few)
     evaluated(run_of(plan, tmp_path), engine)
     assert engine.finished[0] == 3 * ITEMS
+
+
+def test_another_comparison_takes_over_the_answers_of_a_method_and_fresh_does_not(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIRIUS_HOME", str(tmp_path))
+    engine, few = FakeEngine(), replace(plan, limit=4)
+    first, _ = evaluated(replace(run_of(few, tmp_path), answers="same"), engine)
+    made = engine.finished[0]
+    more = replace(few, methods=methods("dense,draft,sirius:window=8,sirius:window=16", SIRIUS))
+    second, _ = evaluated(replace(run_of(more, tmp_path, "more"), answers="same"), engine)
+    assert engine.finished[0] == made + 4
+    assert method(second, "draft") == method(first, "draft")
+    renamed = method(second, "sirius:window=16")
+    assert replace(renamed, method="sirius") == replace(method(first, "sirius"), recovery=renamed.recovery)
+    other = replace(run_of(few, tmp_path, "other"), answers="other")
+    evaluated(other, engine)
+    assert engine.finished[0] == made + 4 + 12
+    fresh = replace(run_of(few, tmp_path, "fresh"), answers="same")
+    with hold(fresh, fresh=True):
+        evaluate(fresh, load_tasks(fresh.plan), engine, lambda standing: None)
+    assert engine.finished[0] == made + 4 + 12 + 12
 
 
 def test_fresh_answers_everything_again(plan: Plan, tmp_path: Path) -> None:
@@ -240,5 +262,5 @@ def test_sampled_answers_of_one_prompt_differ_and_are_drawn_alike_every_time() -
 
 
 def test_names_of_methods_make_sound_file_names() -> None:
-    assert evaluation._slug("sirius:keep=0.4") == "sirius-keep-0-4"
-    assert evaluation._slug("../x") == "---x"
+    assert runs.slug("sirius:keep=0.4") == "sirius-keep-0-4"
+    assert runs.slug("../x") == "---x"

@@ -13,7 +13,7 @@ import torch
 from sirius_cli.core.events import Committed
 from sirius_cli.core.profile import DraftSpec, Profile
 from sirius_cli.core.request import GenerationRequest
-from sirius_cli.engine import random_weights
+from sirius_cli.engine import memory, random_weights
 from sirius_cli.engine.engine import Engine
 from sirius_cli.engine.models.config import DecoderConfig
 from sirius_cli.engine.models.counts import parameter_counts
@@ -81,7 +81,7 @@ def test_more_rows_than_the_block_has_are_filled(monkeypatch: pytest.MonkeyPatch
 
 
 def test_memory_that_does_not_suffice_is_told_with_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random_weights, "_free_bytes", lambda device: 23_100_000_000)
+    monkeypatch.setattr(random_weights, "free_bytes", lambda device: 23_100_000_000)
     config = shape_config(SHAPES["llama-3.1-70b"].config)
     reason = r"llama-3\.1-70b in float32 takes 296\.3 GB, and 23\.1 GB are free on cpu; choose a smaller shape or dtype"
     with pytest.raises(EnvironmentProblem, match=reason):
@@ -89,18 +89,18 @@ def test_memory_that_does_not_suffice_is_told_with_the_figure(monkeypatch: pytes
 
 
 def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random_weights, "_CGROUP", tmp_path)
-    assert random_weights._group_bytes() == sys.maxsize
-    assert 0 < random_weights._free_bytes(CPU) < sys.maxsize
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    assert memory._group_bytes() == sys.maxsize
+    assert 0 < memory.free_bytes(CPU) < sys.maxsize
     for name, text in {
         "memory.max": "1000",
         "memory.current": "900",
         "memory.stat": "anon 5\ninactive_file 300",
     }.items():
         (tmp_path / name).write_text(text)
-    assert random_weights._free_bytes(CPU) == 400
+    assert memory.free_bytes(CPU) == 400
     (tmp_path / "memory.max").write_text("max")
-    assert random_weights._group_bytes() == sys.maxsize
+    assert memory._group_bytes() == sys.maxsize
 
 
 def test_an_engine_of_random_weights_runs_every_pass_and_writes_tokens_without_words() -> None:

@@ -1,6 +1,7 @@
 """The invariants of drafting and checking, on random tiny models."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from tiny_models import VARIANTS, VOCABULARY, random_tokens
 from sirius_cli.core.events import Checked, Committed, Drafted, Finished, Prefilled
 from sirius_cli.core.metrics import fold
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
+from sirius_cli.engine import correction
+from sirius_cli.engine import engine as engine_module
 from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.kv_cache import KVCache
@@ -124,22 +127,61 @@ def assert_holds(engine, cache, ids):
         torch.testing.assert_close(held[:, :, : len(ids)], expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("places", [1, 2, None])
+@pytest.mark.parametrize("checked", [True, False])
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
-def test_rows_of_a_batch_are_as_if_alone(method, tiny_model):
+def test_rows_of_a_batch_are_as_if_alone(method, checked, places, tiny_model):
     engine = make_engine(tiny_model("llama")[0], eos=frozenset(range(90, 96)))
-    chosen = profile(method, window=6)
+    chosen = profile(method, window=6, enabled=checked)
     requests = [
         GenerationRequest(prompt(length, seed=length), max_new_tokens=limit)
-        for length, limit in [(3, 40), (17, 5), (9, 25), (1, 1)]
+        for length, limit in [(3, 40), (17, 5), (9, 25), (1, 1), (5, 30)]
     ]
     engine.profile = chosen
-    together = list(engine.generate_batch(requests))
+    together = list(engine.generate_batch(requests, places=places))
     for row, request in enumerate(requests):
         alone = generate(engine, chosen, request)
         assert ids_of(together, row) == ids_of(alone)
         assert [e.reason for e in together if isinstance(e, Finished) and e.row == row] == [alone[-1].reason]
+        assert fold(e for e in together if e.row == row).advances == fold(alone).advances
     if method != "dense":
-        assert {event.read for event in together if isinstance(event, Drafted)} == {1.0}
+        assert {event.read == 1.0 for event in together if isinstance(event, Drafted)} == {places != 1}
+
+
+def test_a_row_is_checked_while_others_draft_once_enough_are_ready(tiny_model, monkeypatch):
+    engine = make_engine(tiny_model("llama")[0])
+    requests = [GenerationRequest(prompt(9, seed=seed), max_new_tokens=40) for seed in range(4)]
+
+    def sizes(enough):
+        """How many rows each check had."""
+        monkeypatch.setattr(correction, "_CHECK_TOKENS", enough)
+        events = list(engine.generate_batch(requests))
+        return Counter(event.at for event in events if isinstance(event, Checked)).values()
+
+    engine.profile = profile("coarse", window=8, confidence=0.3)
+    together, apart = sizes(1000), sizes(1)
+    assert max(together) == 4
+    assert sum(together) == sum(apart)
+    assert len(apart) > len(together)
+
+
+def test_more_texts_side_by_side_than_memory_holds_are_not_begun(tiny_model, monkeypatch):
+    engine = make_engine(tiny_model("llama")[0])
+    engine.profile = profile("coarse", window=6)
+    requests = [GenerationRequest(prompt(9, seed=seed), max_new_tokens=11) for seed in range(3)]
+
+    def side_by_side(free):
+        """The most rows between their first token and their end."""
+        monkeypatch.setattr(engine_module, "free_bytes", lambda device: free)
+        at_work = most = 0
+        for event in engine.generate_batch(requests):
+            at_work += isinstance(event, Prefilled) - isinstance(event, Finished)
+            most = max(most, at_work)
+        return most
+
+    statistics = 8 * engine.model.config.intermediate_size * len(engine.model.config.layers)
+    text = 20 * engine.token_cache_bytes + statistics
+    assert [side_by_side(free) for free in (0, 2 * text, 4 * text, 4 * text - 2, 10**9)] == [1, 1, 2, 1, 3]
 
 
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
@@ -262,8 +304,8 @@ def test_activity_is_the_share_of_neurons_at_work():
     watch = Watch()
     one, half, all_ = torch.zeros(8), torch.tensor([2.0, -2.0] * 2 + [0.0] * 4), torch.ones(8)
     watch._seen = [torch.stack([one.index_fill(0, torch.tensor(3), 5.0), half, all_])]
-    assert watch.activity([1, 1, 1]) == [(0.125,), (0.5,), (1.0,)]
-    assert watch.activity([3]) == [(pytest.approx((0.125 + 0.5 + 1.0) / 3),)]
+    assert watch.activity([1, 1, 1], [1, 1, 1]) == [(0.125,), (0.5,), (1.0,)]
+    assert watch.activity([3], [3]) == [(pytest.approx((0.125 + 0.5 + 1.0) / 3),)]
 
 
 def test_a_correction_tells_the_entropy_of_the_dense_model(tiny_model):

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from sirius_kernels.attention.op import attention
 from sirius_kernels.bandwidth.op import read_bandwidth, read_sum
 from sirius_kernels.contracts import ContractError
+from sirius_kernels.cpu_blas import MANY_TOKENS
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
 from sirius_kernels.select.op import select_rows
 from sirius_kernels.testing import assert_close
 
-TOKENS = st.sampled_from([1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 33, 40])
+TOKENS = st.sampled_from([1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 33, 47, MANY_TOKENS, 70])
 SIZES = st.sampled_from([1, 2, 3, 15, 16, 17, 31, 48, 63, 65, 131])
 ACTIVATIONS = st.sampled_from(["silu", "gelu_tanh", "gelu", "relu"])
 fuzz = settings(max_examples=60, deadline=None)
@@ -79,10 +80,11 @@ def test_mlp_gate_then_up(case):
 
 
 @pytest.mark.parametrize("impl", ["torch", "numba"])
-def test_gate_and_up_make_the_hidden_activations(impl):
+@pytest.mark.parametrize("tokens", [1, 3, MANY_TOKENS])
+@pytest.mark.parametrize("active", [None, torch.tensor([0, 4, 29], dtype=torch.int32)])
+def test_gate_and_up_make_the_hidden_activations(impl, tokens, active):
     g = generator(0)
-    x, gate_up = torch.randn(3, 20, generator=g), torch.randn(30, 2, 20, generator=g)
-    active = torch.tensor([0, 4, 29], dtype=torch.int32)
+    x, gate_up = torch.randn(tokens, 20, generator=g), torch.randn(30, 2, 20, generator=g)
     gate = mlp_gate(x, gate_up, activation="silu", impl=impl)
     by_steps = mlp_up(x, gate, gate_up, active=active, impl=impl)
     at_once = mlp_hidden(x, gate_up, activation="silu", active=active, impl=impl)
@@ -140,6 +142,23 @@ def test_attention(batch, steps, kv_heads, group, head_dim, window, softcap, pai
     for got, expected in zip(caches["numba"], caches["torch"], strict=True):
         assert torch.equal(got.isnan(), expected.isnan())
         assert_close(got.nan_to_num(), expected.nan_to_num())
+
+
+@pytest.mark.parametrize("impl", ["torch", "numba"])
+def test_tokens_of_one_text_may_be_rows_of_their_own(impl):
+    g = generator(4)
+    qkv = torch.randn(1, 5, 4, 8, generator=g)
+    together = torch.zeros(2, 1, 9, 8), torch.zeros(2, 1, 9, 8)
+    apart = torch.zeros(2, 1, 9, 8), torch.zeros(2, 1, 9, 8)
+    expected = attention(
+        qkv.clone(), None, *together, torch.tensor([1]), torch.tensor([3]), scale=0.3, impl=impl
+    )  # fmt: skip
+    got = attention(
+        qkv.transpose(0, 1).contiguous(), None, *apart, torch.ones(5, dtype=torch.int64), torch.arange(3, 8),
+        scale=0.3, impl=impl,
+    )  # fmt: skip
+    assert_close(got.transpose(0, 1), expected)
+    assert all(torch.equal(one, other) for one, other in zip(apart, together, strict=True))
 
 
 def test_attention_reference_is_torch_attention():

@@ -26,7 +26,8 @@ def attention(
     pairs]``) is given, dimensions ``(2i, 2i + 1)`` of every query and key are turned by ``turns[..., i]`` (RoPE).
     Keys and values are written to their slots first; a query sees the keys at or before its own, in a sliding
     ``window`` only the last ``window`` of these. ``rows`` (``int64[R]``) names each row's place in the cache; ``None``
-    means ``0..R-1``. Scores are ``tanh(score / softcap) * softcap`` where ``softcap`` is given. fp32 accumulation.
+    means ``0..R-1``; several rows may share a place, as parts of one text. Scores are ``tanh(score / softcap) *
+    softcap`` where ``softcap`` is given. fp32 accumulation.
     """
     kv_heads = k_cache.shape[1]
     heads = qkv.shape[2] - 2 * kv_heads

@@ -5,15 +5,16 @@ import torch
 from numba import njit, prange
 
 from sirius_kernels.contracts import Activation
+from sirius_kernels.cpu_blas import MANY_TOKENS, blas_threads
 from sirius_kernels.cpu_llvm import LANES
 from sirius_kernels.cpu_memory import address, floats, integers, threads
 from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, pack, rows_product, unit
 from sirius_kernels.cpu_stream import ADD_COLUMNS, ADD_ROWS, add_rows
+from sirius_kernels.mlp import reference
 
 _F = np.float32
 _DEPTH_BLOCK = 256  # neurons whose weights serve every group of tokens, from the L2 cache, before the next come
 _SUMS = 4096  # of a group of tokens that a block of columns may have: what the L1 cache holds beside the weights
-_FEW_TOKENS = 64
 
 
 def mlp_hidden(
@@ -24,20 +25,28 @@ def mlp_hidden(
     active: torch.Tensor | None,
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_hidden`."""
+    if x.shape[0] >= MANY_TOKENS and active is None:
+        with blas_threads():
+            return reference.mlp_hidden(x, gate_up, bias, activation, active)
     return _rows(x, gate_up, bias, active, 0, gate_up.shape[1], ACTIVATE, ACTIVATIONS[activation], None)
 
 
 def mlp_gate(x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, activation: Activation) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_gate`."""
+    if x.shape[0] >= MANY_TOKENS:
+        with blas_threads():
+            return reference.mlp_gate(x, gate_up, bias, activation)
     return _rows(x, gate_up, bias, None, 0, 1, ACTIVATE, ACTIVATIONS[activation], None)
 
 
 def mlp_up(
-    x: torch.Tensor, gate: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor
+    x: torch.Tensor, gate: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor | None
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_up`."""
-    if gate_up.shape[1] == 1:
-        return gate[:, active]
+    many = x.shape[0] >= MANY_TOKENS and active is None
+    if many or gate_up.shape[1] == 1:
+        with blas_threads():
+            return reference.mlp_up(x, gate, gate_up, bias, active)
     return _rows(x, gate_up, bias, active, gate_up.shape[2], 1, SCALE, 0, gate.contiguous())
 
 
@@ -69,6 +78,9 @@ def mlp_down(
     hidden: torch.Tensor, down_t: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor | None
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_down`."""
+    if hidden.shape[0] >= MANY_TOKENS and active is None:
+        with blas_threads():
+            return reference.mlp_down(hidden, down_t, bias, active)
     (tokens, picked), (neurons, width) = hidden.shape, down_t.shape
     hidden, out = hidden.contiguous(), torch.zeros(tokens, width)
     if picked > 0:
@@ -101,18 +113,18 @@ def _add_block(rows, at, base, depth, low, high, scales, scale_at, lanes, tokens
 
 
 @njit(fastmath=True, error_model="numpy")
-def _add_range(rows, at, top, bottom, low, high, scales, out):  # type: ignore[no-untyped-def]
-    """Add the rows ``top:bottom``, scaled by ``scales[groups, A, lanes]``, to columns ``low:high`` of ``out``."""
-    (groups, picked, lanes), tokens = scales.shape, out.shape[0]
+def _add_range(rows, at, top, bottom, scales, out):  # type: ignore[no-untyped-def]
+    """Add the rows ``top:bottom``, scaled by ``scales[groups, A, lanes]``, to ``out``."""
+    (groups, picked, lanes), (tokens, width) = scales.shape, out.shape
     factors = scales.reshape(-1)
     together = min(tokens, lanes)
-    columns = min(_SUMS // together // ADD_COLUMNS * ADD_COLUMNS, high - low)
+    columns = min(_SUMS // together // ADD_COLUMNS * ADD_COLUMNS, width)
     step = columns + ADD_COLUMNS  # not a power of two, so that tokens do not compete for places in the cache
     sums = np.empty(together * step, np.float32)
     for base in range(top, bottom, _DEPTH_BLOCK):
         depth = min(_DEPTH_BLOCK, bottom - base)
-        for left in range(low, high, columns):
-            right = min(high, left + columns)
+        for left in range(0, width, columns):
+            right = min(width, left + columns)
             for group in range(groups):
                 first, count = group * lanes, min(lanes, tokens - group * lanes)
                 _add_block(rows, at, base, depth, left, right, factors, first * picked, lanes, count, sums, step)
@@ -125,20 +137,13 @@ def _add_range(rows, at, top, bottom, low, high, scales, out):  # type: ignore[n
 def _add_all(rows, at, scales, out, threads):  # type: ignore[no-untyped-def]
     """``out[N, D]`` += ``scales[groups, A, lanes]`` times the rows at ``at``.
 
-    With few tokens each thread adds up its share of whole rows, and the shares are summed in order. With many, whose
-    shares would be large, each thread owns a range of columns.
+    Each thread adds up its share of the rows, and the shares are summed in order.
     """
-    (tokens, width), picked = out.shape, scales.shape[1]
-    quads, lines = picked // ADD_ROWS, (width + ADD_COLUMNS - 1) // ADD_COLUMNS
-    if tokens > _FEW_TOKENS:
-        for part in prange(threads):
-            low, high = part * lines // threads * ADD_COLUMNS, (part + 1) * lines // threads * ADD_COLUMNS
-            _add_range(rows, at, 0, picked, low, min(high, width), scales, out)
-        return
+    (tokens, width), quads = out.shape, scales.shape[1] // ADD_ROWS
     shares = np.zeros((threads, tokens, width), np.float32)
     for part in prange(threads):
         top, bottom = part * quads // threads * ADD_ROWS, (part + 1) * quads // threads * ADD_ROWS
-        _add_range(rows, at, top, bottom, 0, width, scales, shares[part])
+        _add_range(rows, at, top, bottom, scales, shares[part])
     for part in range(threads):
         for token in range(tokens):
             for k in range(width):

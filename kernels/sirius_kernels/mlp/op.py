@@ -51,7 +51,7 @@ def mlp_up(
     gate_up: torch.Tensor,
     bias: torch.Tensor | None = None,
     *,
-    active: torch.Tensor,
+    active: torch.Tensor | None = None,
     impl: Impl,
 ) -> torch.Tensor:
     """``gate[:, active] * (up x)[:, active]``: ``x[N, D]``, ``gate[N, F]`` -> ``[N, A]``. Reads ``A * D`` weights.

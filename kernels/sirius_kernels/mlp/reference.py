@@ -45,13 +45,13 @@ def mlp_gate(x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, 
 
 
 def mlp_up(
-    x: torch.Tensor, gate: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor
+    x: torch.Tensor, gate: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor | None
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_up`."""
-    chosen = gate[:, active]
+    picked = slice(None) if active is None else active
     if gate_up.shape[1] == 1:
-        return chosen
-    return chosen * functional.linear(x, gate_up[active, 1], None if bias is None else bias[active, 1])
+        return gate[:, picked]
+    return gate[:, picked] * functional.linear(x, gate_up[picked, 1], None if bias is None else bias[picked, 1])
 
 
 def mlp_down(

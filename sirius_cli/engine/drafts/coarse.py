@@ -18,36 +18,31 @@ class CoarseDraft:
     def __init__(
         self, statistic: NeuronStatistic, keep: float, counts: ParameterCounts, ops: Ops, *, masked: bool = False
     ) -> None:
-        layers, rows, neurons = statistic.scores.shape
+        _, rows, neurons = statistic.scores.shape
         self.masked = masked or rows > 1
-        count = kept_neurons(keep, neurons)
-        self._active = [
-            [ops.select_rows(statistic.scores[layer, row], count) for row in range(rows)] for layer in range(layers)
-        ]
-        self._masks = [_mask(active, neurons) for active in self._active] if self.masked else []
         self.cost: StepCost = coarse_cost(keep, neurons, counts, masked=self.masked)
-        self._focused = list(range(rows))
+        self._statistic, self._ops = statistic, ops
+        self._count = kept_neurons(keep, neurons)
+        self._active: list[torch.Tensor] = []
+        self._masks = torch.zeros_like(statistic.scores) if self.masked else None
+        self._focused = [0]
+
+    def begin(self, row: int) -> None:
+        """Choose the neurons of ``row`` by what is known of its text now."""
+        self._active = [self._ops.select_rows(scores, self._count) for scores in self._statistic.scores[:, row]]
+        if self._masks is not None:
+            self._masks[:, row] = 0.0
+            for layer, active in enumerate(self._active):
+                self._masks[layer, row, active.long()] = 1.0
 
     def focus(self, rows: list[int]) -> None:
-        """The next pass runs these rows of the batch."""
+        """The next pass runs a token of each of these rows, or several of the only one."""
         self._focused = rows
 
     def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
-        if self.masked:
-            return self._run_masked(layer, x, weights, ops)
-        active = self._active[layer][0]
+        if self._masks is not None:
+            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
+            return ops.mlp_down(hidden.mul_(self._masks[layer, self._focused]), weights.down_t, weights.down_bias)
+        active = self._active[layer]
         hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation, active=active)
         return ops.mlp_down(hidden, weights.down_t, weights.down_bias, active=active)
-
-    def _run_masked(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
-        masks = self._masks[layer][self._focused]
-        hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-        hidden.view(masks.shape[0], -1, hidden.shape[-1]).mul_(masks[:, None])
-        return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
-
-
-def _mask(active: list[torch.Tensor], neurons: int) -> torch.Tensor:
-    masks = torch.zeros(len(active), neurons, device=active[0].device)
-    for row, numbers in enumerate(active):
-        masks[row, numbers.long()] = 1.0
-    return masks

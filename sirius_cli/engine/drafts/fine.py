@@ -20,6 +20,9 @@ class FineDraft:
         self._count = kept_neurons(keep, neurons)
         self.cost: StepCost = fine_cost(keep, neurons, counts, masked=self.masked)
 
+    def begin(self, row: int) -> None:
+        """Nothing is chosen ahead."""
+
     def focus(self, rows: list[int]) -> None:
         """Every token picks for itself, whichever row it belongs to."""
 
@@ -32,8 +35,8 @@ class FineDraft:
         return ops.mlp_down(hidden, weights.down_t, weights.down_bias, active=active)
 
     def _run_masked(self, x: torch.Tensor, gate: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
-        hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-        mask = torch.zeros_like(hidden)
-        for i in range(gate.shape[0]):
-            mask[i, ops.select_rows(gate[i].abs(), self._count).long()] = 1.0
+        mask = torch.zeros_like(gate)
+        for chosen, sizes in zip(mask, gate.abs(), strict=True):
+            chosen[ops.select_rows(sizes, self._count).long()] = 1.0
+        hidden = ops.mlp_up(x, gate, weights.gate_up, weights.bias)
         return ops.mlp_down(hidden * mask, weights.down_t, weights.down_bias)

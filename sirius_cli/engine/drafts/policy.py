@@ -24,8 +24,11 @@ class DraftPolicy(Protocol):
     @property
     def cost(self) -> StepCost: ...
 
+    def begin(self, row: int) -> None:
+        """The text of this row of the batch has been read; steps on it follow."""
+
     def focus(self, rows: list[int]) -> None:
-        """The next pass runs these rows of the batch."""
+        """The next pass runs a token of each of these rows, or several of the only one."""
 
     def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor: ...
 

@@ -18,9 +18,13 @@ class NeuronStatistic(Watch):
         super().__init__()
         self.scores = torch.zeros(layers, rows, neurons, device=device)
 
-    def fold(self, rows: list[int], counts: list[int]) -> None:
-        """Add the last pass: of its i-th row, the cache's row ``rows[i]``, the first ``counts[i]`` tokens."""
-        for i, row in enumerate(rows):
-            for layer, squares in enumerate(self._squares(i, counts)):
+    def begin(self, row: int, prefix: "NeuronStatistic | None") -> None:
+        """Forget what ``row`` stood for: it begins with the text of ``prefix``'s only row, or with none."""
+        self.scores[:, row] = 0.0 if prefix is None else prefix.scores[:, 0]
+
+    def fold(self, rows: list[int], lengths: list[int], counts: list[int]) -> None:
+        """Add the last pass, ``lengths[i]`` tokens of the cache's ``rows[i]``: the first ``counts[i]`` of these."""
+        for row, layers in zip(rows, self._squares(lengths, counts), strict=True):
+            for layer, squares in enumerate(layers):
                 self.scores[layer, row] += squares.sum(-1).clamp_min(_TINY).reciprocal() @ squares
         self._seen = []

@@ -1,6 +1,7 @@
 """Looking at the hidden activations of a dense pass while it runs."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 import torch
 
@@ -24,17 +25,19 @@ class Watch:
         self._seen.append(hidden)
         return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
 
-    def activity(self, counts: list[int]) -> list[tuple[float, ...]]:
+    def activity(self, lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
         """The participation ratio of each layer's neurons, from 1/F (one does it all) to 1 (all do the same).
 
-        For each row of the pass, averaged over its first ``counts[i]`` tokens: ``(sum h^2)^2 / (F sum h^4)``.
+        For each row of the pass, which had ``lengths[i]`` tokens, averaged over the first ``counts[i]`` of them:
+        ``(sum h^2)^2 / (F sum h^4)``.
         """
-        return [tuple(_participation(squares) for squares in self._squares(i, counts)) for i in range(len(counts))]
+        return [tuple(map(_participation, squares)) for squares in self._squares(lengths, counts)]
 
-    def _squares(self, i: int, counts: list[int]) -> Iterator[torch.Tensor]:
-        """For each layer the squared activations ``[counts[i], F]`` of the pass's i-th row."""
-        for hidden in self._seen:
-            yield hidden.view(len(counts), -1, hidden.shape[-1])[i, : counts[i]].float().square()
+    def _squares(self, lengths: list[int], counts: list[int]) -> Iterator[list[torch.Tensor]]:
+        """For each row of the pass the squared activations ``[counts[i], F]`` of every layer."""
+        for end, length, count in zip(accumulate(lengths), lengths, counts, strict=True):
+            first = end - length
+            yield [hidden[first : first + count].float().square() for hidden in self._seen]
 
 
 def _participation(squares: torch.Tensor) -> float:

@@ -31,7 +31,7 @@ class Listener(Protocol):
 
 
 class SiriusLM(TemplateLM):
-    """Answers lm-eval's requests by ``engine`` as its profile says, ``batch`` side by side.
+    """Answers lm-eval's requests by ``engine`` as its profile says, ``batch`` side by side (None: as many as pay).
 
     Decoding with a check scores given texts as the dense model does; a draft alone scores them sparsely. ``listener``
     hears of every request, of those found in the store first.
@@ -42,7 +42,7 @@ class SiriusLM(TemplateLM):
         engine: Engine,
         store: SampleStore,
         *,
-        batch: int,
+        batch: int | None,
         listener: Listener,
         max_new_tokens: int | None = None,
         seed: int = 0,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any, Protocol
 
-from sirius_cli.core.events import Committed, Finished, StepEvent
+from sirius_cli.core.events import Committed, Finished, Prefilled, StepEvent
 from sirius_cli.core.metrics import MetricsFold, Tally
 from sirius_cli.core.profile import Profile
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
@@ -29,7 +29,7 @@ class Engine(Protocol):
     def draft_cost(self) -> Any: ...
     def twin(self, profile: Profile) -> "Engine": ...
     def generate_batch(
-        self, requests: Sequence[GenerationRequest], *, prefix: Sequence[int] = ()
+        self, requests: Sequence[GenerationRequest], *, prefix: Sequence[int] = (), places: int | None = None
     ) -> Generator[StepEvent, None, None]: ...
     def score(
         self, context: Sequence[int], continuations: Sequence[Sequence[int]], *, prefix: Sequence[int] = ()
@@ -51,11 +51,11 @@ def answer_all(
     engine: Engine,
     jobs: Sequence[Job],
     *,
-    batch: int,
+    batch: int | None,
     tell: Callable[[Written], None],
     clock: Callable[[], float],
 ) -> None:
-    """Answer ``jobs``, ``batch`` side by side, and ``tell`` each as soon as it is finished.
+    """Answer ``jobs``, ``batch`` side by side (None: as many as pay), and ``tell`` each as soon as it is finished.
 
     A prompt that does not leave room for its answer loses its beginning, as in lm-eval.
 
@@ -63,13 +63,14 @@ def answer_all(
         SiriusError: from the engine.
     """
     prefix = shared_prefix([job.prompt_ids for job in jobs])
-    for start in range(0, len(jobs), batch):
-        group = jobs[start : start + batch]
-        requests = [_request(engine, job) for job in group]
-        whole = all(request.prompt_ids[: len(prefix)] == prefix for request in requests)
-        events = engine.generate_batch(requests, prefix=prefix if whole else ())
-        for sample in _collect(engine, group, requests, events, clock):
-            tell(sample)
+    asked = [(job, _request(engine, job)) for job in jobs]
+    sharing = [pair for pair in asked if pair[1].prompt_ids[: len(prefix)] == prefix != pair[1].prompt_ids]
+    others = [pair for pair in asked if pair not in sharing]
+    for group, beginning in ((sharing, prefix), (others, ())):
+        if group:
+            events = engine.generate_batch([request for _, request in group], prefix=beginning, places=batch)
+            for sample in _collect(engine, group, events, clock):
+                tell(sample)
 
 
 def shared_prefix(prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:
@@ -90,50 +91,57 @@ def _request(engine: Engine, job: Job) -> GenerationRequest:
 
 
 class _Clock:
-    """Divides the time that passes among the rows that are still at work."""
+    """Divides the time that passes among the rows that are at work: a prefill is one's own, the rest is shared."""
 
-    def __init__(self, rows: int, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._at = clock, clock()
-        self._shares = [0.0] * rows
-        self._live = set(range(rows))
+        self._shares: dict[int, float] = {}
+
+    def begin(self, row: int) -> None:
+        """``row`` has just been prefilled, and nothing else was done since the last call."""
+        self._shares[row] = self._passed()
 
     def finish(self, row: int) -> float:
         """The seconds that ``row`` took of the engine."""
-        now = self._clock()
-        for live in self._live:
-            self._shares[live] += (now - self._at) / len(self._live)
-        self._at = now
-        self._live.discard(row)
-        return self._shares[row]
+        passed = self._passed()
+        for live in self._shares:
+            self._shares[live] += passed / len(self._shares)
+        return self._shares.pop(row)
+
+    def _passed(self) -> float:
+        before, self._at = self._at, self._clock()
+        return self._at - before
 
 
 def _collect(
     engine: Engine,
-    jobs: Sequence[Job],
-    requests: Sequence[GenerationRequest],
+    asked: Sequence[tuple[Job, GenerationRequest]],
     events: Iterator[StepEvent],
     clock: Callable[[], float],
 ) -> Iterator[Written]:
     """Fold the events of a batch into a sample for each row, as it finishes."""
-    state, time = MetricsFold(), _Clock(len(jobs), clock)
-    texts, ids = [""] * len(jobs), [list[int]() for _ in jobs]
+    state, time = MetricsFold(), _Clock(clock)
+    texts, ids = [""] * len(asked), [list[int]() for _ in asked]
     for event in events:
         state.add(event)
         match event:
+            case Prefilled():
+                time.begin(event.row)
             case Committed():
                 texts[event.row] += text_of(event)
                 ids[event.row] += [token.token_id for token in event.tokens]
             case Finished():
                 row = event.row
+                job, request = asked[row]
                 yield Written(
-                    key=jobs[row].key,
+                    key=job.key,
                     text=texts[row] + text_of(event),
                     token_ids=tuple(ids[row]),
                     finish_reason=event.reason,
-                    prompt_tokens=len(requests[row].prompt_ids),
-                    truncated=len(requests[row].prompt_ids) < len(jobs[row].prompt_ids),
+                    prompt_tokens=len(request.prompt_ids),
+                    truncated=len(request.prompt_ids) < len(job.prompt_ids),
                     seconds=time.finish(row),
-                    tally=_as_alone(engine, next(tally for tally in state.tallies if tally.row == row)),
+                    tally=_as_alone(engine, state.tally(row)),
                 )
 
 

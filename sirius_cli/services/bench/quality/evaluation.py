@@ -29,16 +29,19 @@ _RESAMPLES = 1000  # resamples for metrics whose standard error has no formula
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A plan at work on a model: ``folder`` keeps its answers."""
+    """A plan at work on a model: ``folder`` keeps its answers. ``answers`` names what decides about them."""
 
     id: str
     folder: Path
     plan: Plan
+    answers: str = ""
 
 
 @contextmanager
 def hold(run: Run, *, fresh: bool) -> Iterator[None]:
-    """Keep other processes out of ``run`` while the block runs; ``fresh`` forgets the answers that it has.
+    """Keep other processes out of ``run`` while the block runs.
+
+    ``fresh`` forgets the answers that it has; else those that other runs have of its methods are taken over.
 
     Raises:
         EnvironmentProblem: if another process is at work on it, or its folder cannot be made.
@@ -54,6 +57,8 @@ def hold(run: Run, *, fresh: bool) -> Iterator[None]:
     with held:
         for file in run.folder.glob("samples-*.jsonl") if fresh else ():
             file.unlink()
+        if not fresh:
+            runs.adopt_samples(run.folder, run.answers, run.plan.methods)
         yield
 
 
@@ -86,14 +91,16 @@ def evaluate(
     plan, loaded = run.plan, engine.loaded
     created = datetime.now(UTC).isoformat(timespec="seconds")
     names = tuple(method.name for method in plan.methods)
-    runs.write_manifest(run.folder, runs.Manifest(run.id, created, loaded.model, plan.tasks, names, plan.settings()))
+    settings = plan.settings()
+    manifest = runs.Manifest(run.id, created, loaded.model, plan.tasks, names, settings, run.answers)
+    runs.write_manifest(run.folder, manifest)
     result = BenchResult(
         run=run.id,
         created=created,
         model=loaded.model,
         device=loaded.device,
         dtype=loaded.dtype,
-        settings=plan.settings(),
+        settings=settings,
         versions=recording.versions("lm-eval"),
         complete=True,
         tasks=tuple(_task_result(run, engine, name, task, watch, log_samples) for name, task in tasks.items()),
@@ -109,7 +116,7 @@ def _task_result(run: Run, engine: Engine, name: str, task: Any, watch: Watch, l
         report, samples = _judge(run, engine.twin(method.profile), method, name, task, watch)
         judged[method.name] = figures.judged(report, name, metric, samples)
         if log_samples is not None:
-            _log(log_samples / f"{_slug(name)}-{_slug(method.name)}.jsonl", report["samples"][name])
+            _log(log_samples / f"{runs.slug(name)}-{runs.slug(method.name)}.jsonl", report["samples"][name])
     baseline = run.plan.methods[0]
     return TaskResult(
         task=name,
@@ -149,7 +156,7 @@ def _judge(
     from sirius_cli.services.bench.quality.adapter import SiriusLM
 
     plan, ear = run.plan, _Ear(name, task, method.name, watch)
-    with closing(SampleStore(run.folder / f"samples-{_slug(method.name)}-{method.digest}.jsonl")) as store:
+    with closing(SampleStore(runs.samples_file(run.folder, method))) as store:
         report = judge(
             SiriusLM(engine, store, batch=plan.batch, listener=ear, max_new_tokens=plan.max_new_tokens, seed=plan.seed),
             {"tasks": {name: task}},
@@ -191,7 +198,3 @@ def _log(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     except OSError as error:
         raise UsageError(f"cannot write to {file.parent}: {error.strerror}", "name another folder") from error
     saving.save(file, "".join(json.dumps(row, default=str, ensure_ascii=False) + "\n" for row in rows))
-
-
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in name)[:40]

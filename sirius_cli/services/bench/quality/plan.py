@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from sirius_cli.errors import ModelError, UsageError
 from sirius_cli.services.bench.quality.methods import Method
@@ -16,8 +17,9 @@ class Plan:
     """What to run on what. ``limit`` and ``samples`` choose items, ``batch`` and ``allow_code`` how they are worked on:
     none of these decides about an answer. The rest does, and a change of it is another run.
 
-    ``samples`` maps a task to the places of its items, from 0. ``chat`` renders prompts by the model's chat template,
-    ``multiturn`` the examples as turns of the conversation.
+    ``samples`` maps a task to the places of its items, from 0. ``batch`` None is as many answers side by side as pay
+    and fit into memory. ``chat`` renders prompts by the model's chat template, ``multiturn`` the examples as turns of
+    the conversation.
     """
 
     tasks: tuple[str, ...]
@@ -32,7 +34,7 @@ class Plan:
     seed: int = 1234
     limit: int | None = None
     samples: dict[str, list[int]] | None = None
-    batch: int = 8
+    batch: int | None = None
     allow_code: bool = False
 
     def __post_init__(self) -> None:
@@ -65,16 +67,18 @@ class Plan:
 
 def run_id(plan: Plan, model: str, dtype: str) -> str:
     """The name of the run: the same for the same command, whatever ``limit`` it has. ``model`` identifies weights."""
-    decides = {
-        "model": model,
-        "dtype": dtype,
-        "tasks": sorted(plan.tasks),
-        "methods": [[method.name, method.digest] for method in plan.methods],
-        **plan.settings(),
-    }
-    digest = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:_ID_LETTERS]
+    methods = [[method.name, method.digest] for method in plan.methods]
     first = "".join(letter if letter.isalnum() else "-" for letter in plan.tasks[0])
-    return f"{first}-{digest}"
+    return f"{first}-{_fingerprint({'answers': answers_id(plan, model, dtype), 'methods': methods})}"
+
+
+def answers_id(plan: Plan, model: str, dtype: str) -> str:
+    """The same for all runs in which a method has the same answers: whatever else they compare it with."""
+    return _fingerprint({"model": model, "dtype": dtype, "tasks": sorted(plan.tasks), **plan.settings()})
+
+
+def _fingerprint(decides: Any) -> str:
+    return sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:_ID_LETTERS]
 
 
 def weights_identity(folder: Path) -> str:

@@ -9,6 +9,8 @@ ID/.lock              held by the process that is at work on it
 import difflib
 import os
 import shutil
+import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -21,6 +23,7 @@ from pydantic import TypeAdapter
 
 from sirius_cli.config import locations
 from sirius_cli.errors import EnvironmentProblem, ModelError, UsageError
+from sirius_cli.services.bench.quality.methods import Method
 from sirius_cli.services.bench.quality.reports.document import result_from_json, result_to_json
 from sirius_cli.services.bench.quality.results import BenchResult
 from sirius_cli.services.model_store import translate_disk_errors, write_json
@@ -35,7 +38,10 @@ _GRAVE = ".removed-"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a run was asked for. ``created`` is a time in ISO 8601, ``settings`` are the options by name."""
+    """What a run was asked for. ``created`` is a time in ISO 8601, ``settings`` are the options by name.
+
+    Runs with the same ``answers`` have the same answers of a method (:func:`.plan.answers_id`); "" is none like it.
+    """
 
     id: str
     created: str
@@ -43,6 +49,7 @@ class Manifest:
     tasks: tuple[str, ...]
     methods: tuple[str, ...]
     settings: dict[str, str]
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,37 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         EnvironmentProblem: the disk refuses.
     """
     write_json(folder / MANIFEST, {"schema_version": SCHEMA_VERSION, **asdict(manifest)})
+
+
+def samples_file(folder: Path, method: Method) -> Path:
+    """Where the answers of ``method`` are kept."""
+    return folder / f"samples-{slug(method.name)}-{method.digest}.jsonl"
+
+
+def adopt_samples(folder: Path, answers: str, methods: Sequence[Method]) -> None:
+    """Copy what other runs with the same ``answers`` have of those ``methods`` that have no answers here yet.
+
+    Raises:
+        EnvironmentProblem: the disk refuses.
+    """
+    others = [run.folder for run in list_runs() if run.manifest and run.manifest.answers == answers != ""]
+    for method in methods:
+        target, found = samples_file(folder, method), _samples_of(method, others)
+        if found and not target.exists():
+            with translate_disk_errors(folder), tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
+                shutil.copyfile(found, copy.name)
+                os.replace(copy.name, target)
+
+
+def _samples_of(method: Method, folders: Sequence[Path]) -> Path | None:
+    """The file with most answers of ``method``, whatever its name was there."""
+    files = [file for folder in folders for file in folder.glob(f"samples-*-{method.digest}.jsonl")]
+    return max(files, key=lambda file: file.stat().st_size, default=None)
+
+
+def slug(name: str) -> str:
+    """``name`` as a part of a file's name."""
+    return "".join(letter if letter.isalnum() else "-" for letter in name)[:40]
 
 
 def save_result(folder: Path, result: BenchResult) -> None:
