@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-Impl = Literal["torch", "numba"]
+Impl = Literal["torch", "numba", "triton"]
 Activation = Literal["silu", "gelu_tanh", "gelu", "relu"]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sirius_kernels import cpu_jit
+from sirius_kernels import cpu_jit, gpu_jit
 from sirius_kernels.attention.op import attention
 from sirius_kernels.contracts import Activation, Impl
 from sirius_kernels.linear.op import linear
@@ -108,9 +108,10 @@ def torch_ops(reason: str = "asked for") -> Ops:
 
 
 def choose_ops(device: str, dtype: torch.dtype) -> Ops:
-    """The fastest ops that can run ``dtype`` on ``device`` ("cpu", "cuda", …)."""
+    """The fastest ops that can run ``dtype`` on ``device`` ("cpu", "cuda", "cuda:1", …)."""
     if device != "cpu":
-        return torch_ops(f"the compiled CPU kernels do not run on {device}")
+        problem = gpu_jit.unavailable_reason(device)
+        return torch_ops(problem) if problem else Ops("triton", "compiled for this GPU when first used")
     if dtype is not torch.float32:
         return torch_ops(f"the compiled CPU kernels take float32, not {str(dtype).removeprefix('torch.')}")
     problem = cpu_jit.unavailable_reason()

@@ -23,7 +23,7 @@ class Placement:
 
     def describe(self) -> dict[str, str]:
         """Each op's implementation and why, for people."""
-        return describe_ops(self.device.type, self.dtype)
+        return describe_ops(str(self.device), self.dtype)
 
 
 def place(device: str, dtype: str, threads: int | None) -> Placement:
@@ -34,7 +34,7 @@ def place(device: str, dtype: str, threads: int | None) -> Placement:
     """
     where = _device(device)
     kind = getattr(torch, dtype) if dtype != "auto" else torch.float32 if where.type == "cpu" else torch.bfloat16
-    ops = choose_ops(where.type, kind)
+    ops = choose_ops(str(where), kind)
     _set_threads(ops, threads or _processors())
     return Placement(where, kind, ops)
 

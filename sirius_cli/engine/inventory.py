@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from sirius_cli.engine import backend
-from sirius_kernels import cpu_jit
+from sirius_kernels import cpu_jit, gpu_jit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ def devices() -> list[DeviceReport]:
 
 def _report(device: str, name: str, memory_bytes: int | None) -> DeviceReport:
     kind = torch.device(device).type
-    ops = backend.describe(kind)
+    ops = backend.describe(device)
     used = {text.partition(" ")[0] for text in ops.values()}
     why_not = {
         "numba": cpu_jit.unavailable_reason() or f"its ops do not run on {kind}",
-        "triton": "this version has no ops in it",
+        "triton": gpu_jit.unavailable_reason(device),
         "torch": "it is the reference, used where no compiled op fits",
     }
     not_used = {implementation: why for implementation, why in why_not.items() if implementation not in used}

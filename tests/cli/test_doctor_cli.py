@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from typer import Typer
@@ -64,13 +64,6 @@ def test_devices_ops_and_why_not_others() -> None:
     assert ["device", "cpu", platform.machine()] in lines
     assert ["cpu", "linear", cpu["ops"]["linear"]] in lines
     assert any(line[:2] == ["cpu", "not"] and "triton" in line[2] for line in lines)
-
-
-def test_triton_is_truly_not_among_the_ops() -> None:
-    """``inventory`` says so in words; this fails on the day that they are wrong."""
-    from sirius_kernels.contracts import Impl
-
-    assert "triton" not in get_args(Impl)
 
 
 def test_without_torch_nothing_heavy_is_loaded_and_that_is_said() -> None:

@@ -1,5 +1,6 @@
 """Tiny models on disk, made once a session and shared by the tests of the engine."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+# Needs a process of its own, see tests/ops/test_triton.py.
+collect_ignore = [] if os.environ.get("TRITON_INTERPRET") == "1" else ["test_engine_triton.py"]
 
 
 @pytest.fixture(scope="session")

@@ -49,4 +49,8 @@ def attention(
         from sirius_kernels.attention import cpu
 
         return cpu.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap)
+    if impl == "triton":
+        from sirius_kernels.attention import gpu
+
+        return gpu.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap)
     return reference.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap)

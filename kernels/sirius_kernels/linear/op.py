@@ -21,4 +21,8 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
         from sirius_kernels.linear import cpu
 
         return cpu.linear(x, weight, bias)
+    if impl == "triton":
+        from sirius_kernels.linear import gpu
+
+        return gpu.linear(x, weight, bias)
     return reference.linear(x, weight, bias)

@@ -30,6 +30,10 @@ def mlp_hidden(
         from sirius_kernels.mlp import cpu
 
         return cpu.mlp_hidden(x, gate_up, bias, activation, active)
+    if impl == "triton":
+        from sirius_kernels.mlp import gpu
+
+        return gpu.mlp_hidden(x, gate_up, bias, activation, active)
     return reference.mlp_hidden(x, gate_up, bias, activation, active)
 
 
@@ -42,6 +46,10 @@ def mlp_gate(
         from sirius_kernels.mlp import cpu
 
         return cpu.mlp_gate(x, gate_up, bias, activation)
+    if impl == "triton":
+        from sirius_kernels.mlp import gpu
+
+        return gpu.mlp_gate(x, gate_up, bias, activation)
     return reference.mlp_gate(x, gate_up, bias, activation)
 
 
@@ -65,6 +73,10 @@ def mlp_up(
         from sirius_kernels.mlp import cpu
 
         return cpu.mlp_up(x, gate, gate_up, bias, active)
+    if impl == "triton":
+        from sirius_kernels.mlp import gpu
+
+        return gpu.mlp_up(x, gate, gate_up, bias, active)
     return reference.mlp_up(x, gate, gate_up, bias, active)
 
 
@@ -86,6 +98,10 @@ def mlp_down(
         from sirius_kernels.mlp import cpu
 
         return cpu.mlp_down(hidden, down_t, bias, active)
+    if impl == "triton":
+        from sirius_kernels.mlp import gpu
+
+        return gpu.mlp_down(hidden, down_t, bias, active)
     return reference.mlp_down(hidden, down_t, bias, active)
 
 

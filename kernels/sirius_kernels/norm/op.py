@@ -27,4 +27,8 @@ def normalise(
         from sirius_kernels.norm import cpu
 
         return cpu.normalise(x, weight, bias, eps, centred)
+    if impl == "triton":
+        from sirius_kernels.norm import gpu
+
+        return gpu.normalise(x, weight, bias, eps, centred)
     return reference.normalise(x, weight, bias, eps, centred)

@@ -15,4 +15,8 @@ def select_rows(scores: torch.Tensor, count: int, *, impl: Impl) -> torch.Tensor
         from sirius_kernels.select import cpu
 
         return cpu.select_rows(scores, count)
+    if impl == "triton":
+        from sirius_kernels.select import gpu
+
+        return gpu.select_rows(scores, count)
     return reference.select_rows(scores, count)

@@ -1,0 +1,37 @@
+"""An engine on the Triton kernels, in Triton's interpreter, writes what one on the torch ops does."""
+
+import pytest
+from engines import ids_of, make_engine, profile
+from tiny_models import random_tokens
+
+from sirius_cli.core.metrics import fold
+from sirius_cli.core.request import GenerationRequest
+from sirius_cli.engine.backend import Ops, torch_ops
+
+
+def prompt(length, seed=0):
+    return tuple(random_tokens(1, length, seed=seed)[0].tolist())
+
+
+@pytest.mark.parametrize(("name", "method"), [("opt", "dense"), ("llama", "coarse"), ("gemma2", "fine")])
+def test_the_same_tokens_and_windows(name, method, tiny_model):
+    request = GenerationRequest(prompt(9), max_new_tokens=5)
+    runs = []
+    for ops in (torch_ops(), Ops("triton", "test")):
+        engine = make_engine(tiny_model(name)[0], ops=ops)
+        engine.profile = profile(method, window=3, accept="exact")
+        runs.append(list(engine.generate(request)))
+    on_torch, on_triton = runs
+    assert ids_of(on_triton) == ids_of(on_torch)
+    assert fold(on_triton).advances == fold(on_torch).advances
+
+
+def test_rows_of_a_batch(tiny_model):
+    requests = [GenerationRequest(prompt(length, seed=length), max_new_tokens=4) for length in (3, 9)]
+    runs = []
+    for ops in (torch_ops(), Ops("triton", "test")):
+        engine = make_engine(tiny_model("llama")[0], ops=ops)
+        engine.profile = profile("coarse", window=3)
+        runs.append(list(engine.generate_batch(requests)))
+    for row in range(2):
+        assert ids_of(runs[1], row) == ids_of(runs[0], row)
