@@ -10,17 +10,18 @@ from typing import Final
 
 import torch
 
-from sirius_cli.core.events import Checked, Committed, CommittedToken, Drafted, Origin, StepEvent
+from sirius_cli.core.events import Checked, Committed, CommittedToken, Drafted, StepEvent
 from sirius_cli.core.profile import CorrectionSpec
-from sirius_cli.engine.acceptance import Verdict, judge
+from sirius_cli.engine.acceptance import judge
 from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
+from sirius_cli.engine.outcome import Outcome, outcome_of
 from sirius_cli.engine.row import Row
-from sirius_cli.engine.sampling import entropy, token_probabilities
+from sirius_cli.engine.sampling import token_probabilities
 from sirius_cli.engine.tokens import Tokens
 
 _CHECK_TOKENS: Final = 32  # so many are worth a pass over the weights; fewer wait for the windows of other rows
@@ -150,60 +151,36 @@ class CorrectionLoop:
         starts = [self.cache.lengths[place] for place in places]
         logits = run_rows(self.model, self.cache, places, windows, starts, self._watch or dense_mlp)
         seconds = perf_counter() - start
-        return self._settle(drafts, list(logits.split_with_sizes([len(window) for window in windows])), seconds)
-
-    def _settle(self, drafts: list[Draft], logits: list[torch.Tensor], seconds: float) -> list[StepEvent]:
-        """Judge, commit and rewind every row. All is settled before the first event leaves."""
-        verdicts = [
-            judge(self.spec, draft.row.chooser, dense, draft.ids, draft.distributions)
-            for draft, dense in zip(drafts, logits, strict=True)
+        outcomes = [
+            outcome_of(draft.ids, judge(self.spec, draft.row.chooser, dense, draft.ids, draft.distributions), dense)
+            for draft, dense in zip(drafts, logits.split_with_sizes([*map(len, windows)]), strict=True)
         ]
+        return self._settle([draft.row for draft in drafts], outcomes, [*map(len, windows)], seconds)
+
+    def _settle(self, rows: list[Row], outcomes: list[Outcome], lengths: list[int], seconds: float) -> list[StepEvent]:
+        """Commit and rewind every row, whose ``lengths`` tokens were checked. All is settled before an event leaves."""
         now, commits = self._now(), []
-        for draft, verdict, dense in zip(drafts, verdicts, logits, strict=True):
-            commits.append(draft.row.commit(self._final(draft, verdict, dense), now))
-            self.cache.advance(draft.row.place, len(commits[-1].tokens))
-        activity = self._learn(drafts, [len(committed.tokens) for committed in commits])
+        for row, outcome in zip(rows, outcomes, strict=True):
+            tokens = outcome.tokens("dense" if self.policy is None else "bonus", self.tokens.decode)
+            commits.append(row.commit(tokens, now))
+            self.cache.advance(row.place, len(commits[-1].tokens))
+        activity = self._learn([row.place for row in rows], lengths, [len(commit.tokens) for commit in commits])
         events: list[StepEvent] = []
-        for draft, verdict, committed, layers in zip(drafts, verdicts, commits, activity, strict=True):
-            row, drafted = draft.row, len(draft.ids)
+        for row, outcome, committed, layers in zip(rows, outcomes, commits, activity, strict=True):
+            drafted = len(outcome.drafted)
             short = self.policy is not None and drafted + 1 < self.spec.window
-            events.append(Checked(row.index, now, row.window, drafted, verdict.accepted, short, seconds, layers))
+            events.append(Checked(row.index, now, row.window, drafted, outcome.accepted, short, seconds, layers))
             events.append(committed)
         return events
 
-    def _learn(self, drafts: list[Draft], counts: list[int]) -> list[tuple[float, ...]]:
+    def _learn(self, places: list[int], lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
         """What the check showed of the neurons on the committed tokens: by row, the activity of each layer."""
         if self._watch is None:
-            return [()] * len(drafts)
-        lengths = [1 + len(draft.ids) for draft in drafts]
+            return [()] * len(places)
         activity = self._watch.activity(lengths, counts)
         if self.statistic is not None:
-            self.statistic.fold([draft.row.place for draft in drafts], lengths, counts)
+            self.statistic.fold(places, lengths, counts)
         return activity
-
-    def _final(self, draft: Draft, verdict: Verdict, dense: torch.Tensor) -> list[CommittedToken]:
-        """The tokens that a verdict commits, with their dense probabilities."""
-        kept = draft.ids[: verdict.accepted]
-        probabilities = token_probabilities(dense[: verdict.accepted + 1], [*kept, verdict.token])
-        tokens = [CommittedToken(token, "", "draft", p) for token, p in zip(kept, probabilities, strict=False)]
-        origin = self._last_origin(draft, verdict)
-        if origin != "correction":
-            return [*tokens, CommittedToken(verdict.token, "", origin, probabilities[-1])]
-        refused = draft.ids[verdict.accepted]
-        place = dense[verdict.accepted]
-        correction = CommittedToken(
-            verdict.token, "", origin, probabilities[-1], draft_id=refused, draft_text=self.tokens.decode([refused]),
-            p_draft=token_probabilities(place[None], [refused])[0], entropy=entropy(place),
-        )  # fmt: skip
-        return [*tokens, correction]
-
-    def _last_origin(self, draft: Draft, verdict: Verdict) -> Origin:
-        """A refused draft whose place is then filled with the very same token was not corrected."""
-        if self.policy is None:
-            return "dense"
-        if verdict.accepted == len(draft.ids):
-            return "bonus"
-        return "draft" if draft.ids[verdict.accepted] == verdict.token else "correction"
 
     def _drafted(self, draft: Draft, seconds: float) -> Drafted:
         assert self.policy is not None
