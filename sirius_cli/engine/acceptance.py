@@ -32,6 +32,13 @@ def is_likely(logits: torch.Tensor, drafted: torch.Tensor, threshold: float, tem
     return (probability >= threshold) | agrees(logits, drafted)
 
 
+def accepts(spec: CorrectionSpec, logits: torch.Tensor, drafted: torch.Tensor) -> torch.Tensor:
+    """``bool[A]``: which of ``drafted[A]`` to keep under ``logits[A, V]``; the exact rule is greedy decoding's."""
+    if spec.accept == "exact":
+        return agrees(logits, drafted)
+    return is_likely(logits, drafted, spec.threshold, spec.temperature)
+
+
 def accepted_prefix(kept: torch.Tensor) -> int:
     """How many of ``kept[A]`` are true before the first false."""
     return int(kept.long().cumprod(0).sum())
@@ -63,8 +70,5 @@ def judge(
     accepted = 0
     if drafted:
         tokens, before = torch.tensor(drafted, device=logits.device), logits[: len(drafted)]
-        if spec.accept == "exact":
-            accepted = accepted_prefix(agrees(before, tokens))
-        else:
-            accepted = accepted_prefix(is_likely(before, tokens, spec.threshold, spec.temperature))
+        accepted = accepted_prefix(accepts(spec, before, tokens))
     return Verdict(accepted, chooser.choose(logits[accepted])[0])

@@ -113,7 +113,7 @@ class CorrectionLoop:
         self._draft_step(drafts)
         seconds = perf_counter() - start
         for draft in drafts:
-            yield self._drafted(draft, seconds)
+            yield self._drafted(draft.row, draft.ids[-1], draft.probabilities[-1], seconds)
 
     @torch.inference_mode()
     def _draft_step(self, drafts: list[Draft]) -> None:
@@ -182,10 +182,9 @@ class CorrectionLoop:
             self.statistic.fold(places, lengths, counts)
         return activity
 
-    def _drafted(self, draft: Draft, seconds: float) -> Drafted:
+    def _drafted(self, row: Row, token: int, probability: float, seconds: float) -> Drafted:
         assert self.policy is not None
-        row, cost, token = draft.row, self.policy.cost, draft.ids[-1]
-        text, probability = self.tokens.decode([token]), draft.probabilities[-1]
+        cost, text = self.policy.cost, self.tokens.decode([token])
         return Drafted(
             row.index, self._now(), row.window, (token,), (text,), (probability,), cost.density, cost.read, seconds
         )

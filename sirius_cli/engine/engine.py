@@ -24,6 +24,7 @@ from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
 from sirius_cli.engine.prefill import prefill_chunk
 from sirius_cli.engine.probe import Probe
+from sirius_cli.engine.programmed import ProgrammedLoop
 from sirius_cli.engine.random_weights import random_weights, shape_config, wordless
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.sampling import token_probabilities
@@ -36,6 +37,7 @@ from sirius_cli.errors import UsageError
 from sirius_kernels.bandwidth.op import read_bandwidth
 
 Events = Generator[StepEvent, None, None]
+_LEAST_SLOTS = 2048  # of the cache of a text that programs work on
 _MOST_PLACES = 64  # more tokens in a pass make each of them hardly cheaper
 _MEMORY_SHARE = 0.5  # of what is free, for texts side by side
 _READ_ELEMENTS = 1 << 26  # 256 MiB of fp32, more than caches hold
@@ -60,6 +62,7 @@ class Engine:
     """One model in memory. ``profile`` may be changed between generations.
 
     ``masked`` runs drafts through the masked oracle instead of skipping weights: same tokens, no gain; for proofs.
+    ``programs`` runs greedy windows as single programs, which a GPU replays; drafts then take all of their steps.
     """
 
     def __init__(self, model: Decoder, tokens: Tokens, profile: Profile, loaded: Loaded, placement: Placement) -> None:
@@ -71,6 +74,9 @@ class Engine:
         self.context = model.config.max_positions
         self.counts = parameter_counts(model.config)
         self._placement = placement
+        self.programs = placement.device.type == "cuda"
+        self._programmed: ProgrammedLoop | None = None
+        self._made_for: Profile | None = None
         self._text: Text | None = None
         self._prefix: Text | None = None
 
@@ -197,7 +203,7 @@ class Engine:
         text = self._text_for(row)
         self._text = None  # nothing half-made is left if this is abandoned during the prefill
         began = perf_counter()
-        loop = self._loop(text.cache, text.statistic, began)
+        loop = self._loop_of(row, text, began)
         yield from self._prefill(row, loop, len(text.ids), cancelled)
         if len(row.ids) == len(request.prompt_ids):
             yield row.finished(perf_counter() - began)
@@ -209,7 +215,7 @@ class Engine:
             while loop.rows:
                 yield from loop.step()
         finally:
-            self._remember(text, row)
+            self._remember(text, row, loop)
 
     def generate_batch(
         self, requests: Sequence[GenerationRequest], *, prefix: Sequence[int] = (), places: int | None = None
@@ -306,6 +312,24 @@ class Engine:
         policy = self._policy(statistic, len(cache.lengths), masked=self.masked)
         return CorrectionLoop(self.model, self.tokens, cache, self.profile.correction, policy, statistic, began)
 
+    def _loop_of(self, row: Row, text: Text, began: float) -> CorrectionLoop:
+        """The loop for one text: whole windows as programs where that pays and nothing is drawn at random.
+
+        A program belongs to its buffers, so it is kept for the next prompt of the same profile and cache.
+        """
+        profile = self.profile
+        if not self.programs or not row.chooser.greedy or self._sparse_alone or self.masked:
+            return self._loop(text.cache, text.statistic, began)
+        fits = self._programmed is not None and self._programmed.cache is text.cache and self._made_for == profile
+        if self._programmed is None or not fits:
+            policy = self._policy(text.statistic, 1, masked=False)
+            self._programmed = ProgrammedLoop(
+                self.model, self.tokens, text.cache, profile.correction, policy, text.statistic
+            )
+            self._made_for = profile
+        self._programmed.restart(began)
+        return self._programmed
+
     def _row(self, index: int, request: GenerationRequest) -> Row:
         length = len(request.prompt_ids)
         if length == 0:
@@ -319,7 +343,7 @@ class Engine:
 
     def _text_for(self, row: Row) -> Text:
         """The previous text, cut back to what it shares with ``row``, or an empty one; with room for the answer."""
-        need = len(row.ids) + row.room
+        need = self._slots(len(row.ids) + row.room)
         text = self._text
         if text is None or (text.statistic is None and self._learns):
             return Text(self._cache(1, need), self._statistic(1))
@@ -328,12 +352,15 @@ class Engine:
             text.cache = text.cache.enlarged(need)
         return text
 
-    def _remember(self, text: Text, row: Row) -> None:
+    def _remember(self, text: Text, row: Row, loop: CorrectionLoop) -> None:
         """After the answer, the cache holds every committed token but the newest."""
         if self._sparse_alone:  # what a draft without checks wrote is not dense: it must not carry another answer
             text.cache.rewind(0, len(text.ids))
-        else:
-            text.ids = row.ids[: text.cache.lengths[0]]
+            return
+        prompt = len(text.ids)
+        text.ids = row.ids[: text.cache.lengths[0]]
+        if isinstance(loop, ProgrammedLoop) and loop.overshot and text.statistic is not None:
+            text.return_to(prompt)
 
     @property
     def _sparse_alone(self) -> bool:
@@ -342,6 +369,15 @@ class Engine:
     @property
     def _learns(self) -> bool:
         return self.profile.draft.method == "coarse"
+
+    def _slots(self, tokens: int) -> int:
+        """The capacity of a cache for a text of ``tokens``.
+
+        A program's windows are never cut short, and its cache is made large enough to serve later prompts as well.
+        """
+        if not self.programs:
+            return tokens
+        return max(_LEAST_SLOTS, 1 << (tokens + self.profile.correction.window - 1).bit_length())
 
     def _places(self, longest: int) -> int:
         """How many texts of ``longest`` tokens to work on side by side."""

@@ -27,6 +27,7 @@ def run_rows(
     lengths = [len(ids) for ids in tokens]
     if min(lengths) != max(lengths):
         rows, tokens, starts = _one_by_one(rows, tokens, starts)
+    cache.expect_room(starts, len(tokens[0]))
     device = model.weights.head.device
     places = None if list(rows) == list(range(len(cache.lengths))) else torch.tensor(rows, device=device)
     ids = torch.tensor(tokens, device=device)

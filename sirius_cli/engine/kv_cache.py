@@ -1,5 +1,7 @@
 """A static KV cache. Rows have their own lengths; dropping tokens is moving a length back."""
 
+from collections.abc import Sequence
+
 import torch
 
 from sirius_cli.engine.models.config import DecoderConfig
@@ -33,11 +35,10 @@ class KVCache:
         """Memory that the cache may come to use."""
         return sum(tensor.nbytes for tensor in (*self.k, *self.v))
 
-    def expect_room(self, start: torch.Tensor, steps: int) -> None:
-        """Raise ``IndexError`` unless ``steps`` tokens fit behind every ``start[R]``. Once a pass, for all layers."""
-        last = int(start.max())
-        if last + steps > self.capacity:
-            raise IndexError(f"KV cache: {steps} tokens from position {last} exceed {self.capacity} slots")
+    def expect_room(self, starts: Sequence[int], steps: int) -> None:
+        """Raise ``IndexError`` unless ``steps`` tokens fit behind every one of ``starts``."""
+        if max(starts) + steps > self.capacity:
+            raise IndexError(f"KV cache: {steps} tokens from position {max(starts)} exceed {self.capacity} slots")
 
     def enlarged(self, capacity: int) -> "KVCache":
         """A cache of more slots with the same committed tokens."""

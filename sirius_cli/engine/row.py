@@ -29,7 +29,7 @@ class Row:
         self.reason: FinishReason | None = None
         self._tokens = tokens
         self._context = context
-        self._eos = frozenset[int]() if request.ignore_eos else tokens.eos_ids
+        self.eos_ids = frozenset[int]() if request.ignore_eos else tokens.eos_ids
         self._detokeniser = Detokeniser(tokens)
         self._stops = StopMatcher(request.stop)
         self._longest_stop = max(map(len, request.stop), default=0)
@@ -65,7 +65,7 @@ class Row:
 
         For stop strings this looks at the drafted text alone; the commit decides.
         """
-        if drafted[-1] in self._eos:
+        if drafted[-1] in self.eos_ids:
             return True
         if not self.request.stop:
             return False
@@ -74,7 +74,7 @@ class Row:
 
     def _append(self, token: int) -> str:
         self.ids.append(token)
-        if token in self._eos:
+        if token in self.eos_ids:
             self.reason = "stop"
             return ""
         released, stopped = self._stops.push(self._detokeniser.push(token))

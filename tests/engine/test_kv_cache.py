@@ -62,9 +62,9 @@ def test_a_write_fills_its_slots_and_no_others(data):
 @pytest.mark.parametrize("start", [[7], [0, 7]])
 def test_a_write_beyond_the_capacity_is_refused(start):
     cache = new_cache()
-    cache.expect_room(torch.tensor(start), 2)
+    cache.expect_room(start, 2)
     with pytest.raises(IndexError, match="3 tokens from position 7 exceed 9 slots"):
-        cache.expect_room(torch.tensor(start), 3)
+        cache.expect_room(start, 3)
 
 
 def test_rewind_after_mark_restores_the_committed_cache_bit_for_bit():

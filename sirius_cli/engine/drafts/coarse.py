@@ -18,21 +18,23 @@ class CoarseDraft:
     def __init__(
         self, statistic: NeuronStatistic, keep: float, counts: ParameterCounts, ops: Ops, *, masked: bool = False
     ) -> None:
-        _, rows, neurons = statistic.scores.shape
+        layers, rows, neurons = statistic.scores.shape
         self.masked = masked or rows > 1
         self.cost: StepCost = coarse_cost(keep, neurons, counts, masked=self.masked)
         self._statistic, self._ops = statistic, ops
         self._count = kept_neurons(keep, neurons)
-        self._active: list[torch.Tensor] = []
+        # Lists that stay where they are: what has been recorded for a GPU goes on reading them.
+        self._active = list(torch.empty(layers, self._count, dtype=torch.int32, device=statistic.scores.device))
         self._masks = torch.zeros_like(statistic.scores) if self.masked else None
         self._focused = [0]
 
     def begin(self, row: int) -> None:
         """Choose the neurons of ``row`` by what is known of its text now."""
-        self._active = [self._ops.select_rows(scores, self._count) for scores in self._statistic.scores[:, row]]
         if self._masks is not None:
             self._masks[:, row] = 0.0
-            for layer, active in enumerate(self._active):
+        for layer, (active, scores) in enumerate(zip(self._active, self._statistic.scores[:, row], strict=True)):
+            active.copy_(self._ops.select_rows(scores, self._count))
+            if self._masks is not None:
                 self._masks[layer, row, active.long()] = 1.0
 
     def focus(self, rows: list[int]) -> None:

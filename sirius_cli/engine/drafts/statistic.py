@@ -6,7 +6,7 @@ the root of its summed squares. Sums are kept without the root, which no ranking
 
 import torch
 
-from sirius_cli.engine.drafts.watch import Watch
+from sirius_cli.engine.drafts.watch import Watch, first
 
 _TINY = torch.finfo(torch.float32).tiny
 
@@ -26,5 +26,15 @@ class NeuronStatistic(Watch):
         """Add the last pass, ``lengths[i]`` tokens of the cache's ``rows[i]``: the first ``counts[i]`` of these."""
         for row, layers in zip(rows, self._squares(lengths, counts), strict=True):
             for layer, squares in enumerate(layers):
-                self.scores[layer, row] += squares.sum(-1).clamp_min(_TINY).reciprocal() @ squares
+                self.scores[layer, row] += _weights(squares) @ squares
         self._seen = []
+
+    def fold_first(self, count: torch.Tensor) -> None:
+        """As :meth:`fold` for a pass of the only row, where only the device knows ``count[1]``."""
+        for layer, squares in enumerate(self._layers(slice(None))):
+            self.scores[layer, 0] += (_weights(squares) * first(count, squares.shape[0])) @ squares
+
+
+def _weights(squares: torch.Tensor) -> torch.Tensor:
+    """``[T]``: what scales each token's activations to unit length."""
+    return squares.sum(-1).clamp_min(_TINY).reciprocal()

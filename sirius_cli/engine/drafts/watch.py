@@ -31,15 +31,32 @@ class Watch:
         For each row of the pass, which had ``lengths[i]`` tokens, averaged over the first ``counts[i]`` of them:
         ``(sum h^2)^2 / (F sum h^4)``.
         """
-        return [tuple(map(_participation, squares)) for squares in self._squares(lengths, counts)]
+        return [tuple(map(_participation, layers)) for layers in self._squares(lengths, counts)]
 
-    def _squares(self, lengths: list[int], counts: list[int]) -> Iterator[list[torch.Tensor]]:
-        """For each row of the pass the squared activations ``[counts[i], F]`` of every layer."""
+    def activity_of_first(self, count: torch.Tensor) -> torch.Tensor:
+        """As :meth:`activity` for a pass of one row, ``fp64[L]``, where only the device knows ``count[1]``."""
+        ratios = torch.stack([_ratios(squares) for squares in self._layers(slice(None))]).double()
+        return (ratios * first(count, ratios.shape[1])).sum(-1) / count
+
+    def _squares(self, lengths: list[int], counts: list[int]) -> Iterator[Iterator[torch.Tensor]]:
+        """For each row of the pass the squared activations ``[counts[i], F]`` of every layer, one at a time."""
         for end, length, count in zip(accumulate(lengths), lengths, counts, strict=True):
-            first = end - length
-            yield [hidden[first : first + count].float().square() for hidden in self._seen]
+            yield self._layers(slice(end - length, end - length + count))
+
+    def _layers(self, tokens: slice) -> Iterator[torch.Tensor]:
+        for hidden in self._seen:
+            yield hidden[tokens].float().square()
+
+
+def first(count: torch.Tensor, tokens: int) -> torch.Tensor:
+    """``bool[tokens]``: the first ``count[1]`` of them."""
+    return torch.arange(tokens, device=count.device) < count
 
 
 def _participation(squares: torch.Tensor) -> float:
-    ratio = squares.sum(-1).square() / squares.square().sum(-1).clamp_min(_TINY)
-    return float(ratio.mean()) / squares.shape[-1]
+    return float(_ratios(squares).mean())
+
+
+def _ratios(squares: torch.Tensor) -> torch.Tensor:
+    """``[T, F]`` squared activations -> ``[T]``."""
+    return squares.sum(-1).square() / squares.square().sum(-1).clamp_min(_TINY) / squares.shape[-1]

@@ -11,7 +11,7 @@ from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.config import DecoderConfig
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights, MlpWeights, NormWeights
 from sirius_cli.engine.models.norms import normalise_across_heads_, normalise_heads_
-from sirius_cli.engine.models.rope import rotations
+from sirius_cli.engine.models.rope import Rope
 
 
 class MlpRunner(Protocol):
@@ -46,6 +46,7 @@ class Decoder:
         self.config = config
         self.weights = weights
         self.ops = ops
+        self._ropes = [Rope(spec, weights.embedding.device) for spec in config.ropes]
         # Gemma was trained with its multiplier rounded to the model's dtype.
         self._embedding_multiplier = torch.tensor(config.embedding_multiplier, dtype=weights.embedding.dtype).item()
 
@@ -62,12 +63,12 @@ class Decoder:
 
         Gives the final hidden states ``[R, T, D]``. ``rows`` (``int64[R]``) are the rows' places in the cache; None:
         ``0..R-1``. Pad shorter rows on the right with any token: what padding leaves in the cache lies beyond its
-        row's end, where no token looks before overwriting it. Lengths in the cache are the caller's to move.
+        row's end, where no token looks before overwriting it. That there is room in the cache is the caller's to see
+        to, and lengths are the caller's to move: nothing here waits for the device.
         """
         batch, steps = tokens.shape
         positions = start[:, None] + torch.arange(steps, device=start.device)
-        cache.expect_room(start, steps)
-        turns = tuple(rotations(rope, positions) for rope in self.config.ropes)
+        turns = tuple(rope.rotations(positions) for rope in self._ropes)
         step = _Pass(batch, steps, rows, start, cache, turns, mlp)
         x = self._embed(tokens, positions).view(batch * steps, -1)
         for layer, weights in enumerate(self.weights.layers):

@@ -9,11 +9,17 @@ import torch
 from sirius_cli.engine.models.config import RopeSpec
 
 
-def rotations(spec: RopeSpec, positions: torch.Tensor) -> torch.Tensor:
-    """``scaling * exp(i * position * frequency)``: ``positions[R, T]`` -> ``complex64[R, T, 1, pairs]``."""
-    frequencies = torch.tensor(spec.inverse_frequencies, dtype=torch.float32, device=positions.device)
-    angles = positions[:, :, None, None].float() * frequencies
-    return torch.polar(torch.full_like(angles, spec.scaling), angles)
+class Rope:
+    """The rotations of one set of rotary positions; its frequencies stay on ``device``."""
+
+    def __init__(self, spec: RopeSpec, device: torch.device) -> None:
+        self._frequencies = torch.tensor(spec.inverse_frequencies, dtype=torch.float32, device=device)
+        self._scaling = spec.scaling
+
+    def rotations(self, positions: torch.Tensor) -> torch.Tensor:
+        """``scaling * exp(i * position * frequency)``: ``positions[R, T]`` -> ``complex64[R, T, 1, pairs]``."""
+        angles = positions[:, :, None, None].float() * self._frequencies
+        return torch.polar(torch.full_like(angles, self._scaling), angles)
 
 
 def interleave(x: torch.Tensor, head_dim: int, rotated: int) -> torch.Tensor:

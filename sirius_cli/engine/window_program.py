@@ -1,0 +1,151 @@
+"""A whole window as one program over buffers that stay in place: drafts, check, verdict and bookkeeping.
+
+The host is asked nothing in between, and nothing's shape depends on what the tokens are, so a GPU can record the
+program once and replay it for every window of every prompt. Greedy decoding of one text; the loop of ``correction.py``
+does everything else. Both give the same tokens, where that loop does not end drafts in doubt: here all draft steps are
+taken anyway, so doubt ends nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from sirius_cli.core.profile import CorrectionSpec
+from sirius_cli.engine.acceptance import accepts
+from sirius_cli.engine.drafts.policy import DraftPolicy
+from sirius_cli.engine.drafts.statistic import NeuronStatistic
+from sirius_cli.engine.drafts.watch import Watch
+from sirius_cli.engine.kv_cache import KVCache
+from sirius_cli.engine.models.decoder import Decoder, dense_mlp
+from sirius_cli.engine.outcome import Outcome
+
+_NO_TOKEN: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a run of the program did: it went on by ``committed`` tokens. ``draft_probabilities`` are the draft's own.
+
+    ``activity`` is by layer.
+    """
+
+    outcome: Outcome
+    committed: int
+    draft_probabilities: tuple[float, ...]
+    activity: tuple[float, ...]
+
+
+class WindowProgram:
+    """One window after another of the text in the only row of ``cache``. ``policy`` None: a window is a dense step.
+
+    A window takes ``window`` slots behind the text, whether or not they will be committed: the cache needs that room.
+
+    Buffers, each ``int64[1]``: ``newest`` is the last committed token, whose keys the cache lacks; ``length`` are the
+    tokens that it holds; ``limit`` is how many drafts may still be accepted. The program moves them on.
+
+    Args:
+        stops: the most tokens that may end a text.
+    """
+
+    def __init__(
+        self,
+        model: Decoder,
+        cache: KVCache,
+        spec: CorrectionSpec,
+        policy: DraftPolicy | None,
+        statistic: NeuronStatistic | None,
+        stops: int,
+    ) -> None:
+        device = model.weights.head.device
+        self.newest, self.length, self.limit = (torch.zeros(1, dtype=torch.int64, device=device) for _ in range(3))
+        self._model, self._cache, self._spec, self._policy = model, cache, spec, policy
+        self._statistic = statistic
+        self._watch = statistic or (Watch() if policy is not None else None)
+        self._eos = torch.full((stops,), _NO_TOKEN, dtype=torch.int64, device=device)
+        self._drafts = spec.window - 1 if policy is not None else 0
+
+    def begin(self, newest: int, length: int, limit: int, eos_ids: frozenset[int]) -> None:
+        """Go on behind a text, up to one of ``eos_ids``, of which there are at most ``stops``."""
+        self.newest.fill_(newest)
+        self.length.fill_(length)
+        self.limit.fill_(limit)
+        self._eos.fill_(_NO_TOKEN)
+        for place, token in enumerate(sorted(eos_ids)):
+            self._eos[place] = token
+
+    @torch.inference_mode()
+    def run(self) -> torch.Tensor:
+        """Do a window. Gives its figures, ``fp64[…]`` on the device, for :meth:`read`."""
+        drafted, probabilities = self._draft()
+        window = torch.cat([self.newest, drafted])
+        hidden = self._model.run(window[None], self.length, self._cache, mlp=self._watch or dense_mlp)
+        logits = self._model.logits(hidden[0])
+        accepted, token = self._verdict(logits, drafted)
+        count = self._committed(drafted, accepted)
+        activity = self._learn(count)
+        dense = _probability(logits[: self._drafts], drafted)
+        place = logits[accepted]
+        entropy = torch.special.entr(place.softmax(-1)).sum(-1)
+        self.newest.copy_(token)
+        self.length.add_(count)
+        self.limit.sub_(count)
+        head = (count, accepted, token, _probability(place, token), entropy)
+        parts = (*head, drafted, probabilities, dense, activity)
+        return torch.cat([part.double() for part in parts])
+
+    def read(self, figures: list[float]) -> Window:
+        """The figures of :meth:`run` as plain numbers."""
+        count, accepted, token = (int(figure) for figure in figures[:3])
+        (chosen, entropy), drafts, rest = figures[3:5], self._drafts, figures[5:]
+        drafted = tuple(int(figure) for figure in rest[:drafts])
+        probabilities, dense = rest[drafts : 2 * drafts], rest[2 * drafts : 3 * drafts]
+        refused = accepted < drafts
+        outcome = Outcome(
+            drafted, accepted, token, (*dense[:accepted], chosen), dense[accepted] if refused else None,
+            entropy if refused else None,
+        )  # fmt: skip
+        return Window(outcome, count, tuple(probabilities), tuple(rest[3 * drafts :]))
+
+    @property
+    def state(self) -> tuple[torch.Tensor, ...]:
+        """The buffers that a run moves on, beside the cache behind the text."""
+        learnt = () if self._statistic is None else (self._statistic.scores,)
+        return (self.newest, self.length, self.limit, *learnt)
+
+    def _draft(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``int64[A]`` drafted tokens and the draft's probability of each."""
+        token, tokens, probabilities = self.newest, [self.newest[:0]], [self.newest[:0].float()]
+        for step in range(self._drafts):
+            assert self._policy is not None
+            hidden = self._model.run(token[None], self.length + step, self._cache, mlp=self._policy)
+            logits = self._model.logits(hidden[0])
+            token = logits.argmax(-1)
+            tokens.append(token)
+            probabilities.append(_probability(logits, token))
+        return torch.cat(tokens), torch.cat(probabilities)
+
+    def _verdict(self, logits: torch.Tensor, drafted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """``int64[1]`` each: how many drafts are accepted, and the dense token behind them."""
+        allowed = torch.arange(self._drafts, device=drafted.device) < self.limit
+        kept = accepts(self._spec, logits[: self._drafts], drafted) & allowed
+        accepted = kept.long().cumprod(0).sum(0, keepdim=True)
+        return accepted, logits.argmax(-1).gather(0, accepted)
+
+    def _committed(self, drafted: torch.Tensor, accepted: torch.Tensor) -> torch.Tensor:
+        """``int64[1]``: how many tokens are final. Nothing follows a stop."""
+        going = (~torch.isin(drafted, self._eos)).long().cumprod(0).sum(0, keepdim=True)
+        return torch.minimum(accepted, going) + 1
+
+    def _learn(self, count: torch.Tensor) -> torch.Tensor:
+        """The activity of each layer on the first ``count[1]`` tokens of the check; the statistic takes them too."""
+        if self._watch is None:
+            return self.newest[:0].double()
+        if self._statistic is not None:
+            self._statistic.fold_first(count)
+        return self._watch.activity_of_first(count)
+
+
+def _probability(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """``fp32[N]``: the probability (temperature 1) of ``tokens[N]`` under ``logits[N, V]``."""
+    return (logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)).exp()

@@ -1,0 +1,179 @@
+"""Whole windows as single programs: the same tokens as the plain loop, and nothing that a GPU could not record."""
+
+import pytest
+import torch
+from engines import ids_of, make_engine, profile, text_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_models import random_tokens
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from sirius_cli.core.events import Checked, Drafted, Finished, Prefilled
+from sirius_cli.core.metrics import fold
+from sirius_cli.core.request import GenerationRequest, SamplingSpec
+from sirius_cli.engine.backend import Ops, torch_ops
+
+fuzz = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def prompt(length=9, seed=0):
+    return tuple(random_tokens(1, length, seed=seed)[0].tolist())
+
+
+def engines(folder, **options):
+    """A plain engine and one that runs programs."""
+    plain, programmed = make_engine(folder, **options), make_engine(folder, **options)
+    programmed.programs = True
+    return plain, programmed
+
+
+def answer(engine, chosen, request):
+    engine.profile = chosen
+    return list(engine.generate(request))
+
+
+def checks_of(events):
+    """What every check but the last did; the last windows are cut short by the plain loop alone."""
+    checks = [(event.drafted, event.accepted, event.activity) for event in events if isinstance(event, Checked)]
+    return checks[:-1]
+
+
+@fuzz
+@given(
+    method=st.sampled_from(["dense", "coarse", "fine"]),
+    accept=st.sampled_from(["exact", "likelihood"]),
+    window=st.integers(1, 12),
+    keep=st.sampled_from([0.02, 0.5, 0.9, 1.0]),
+    length=st.integers(1, 30),
+    limit=st.integers(1, 40),
+    eos=st.frozensets(st.integers(0, 100), max_size=4),
+    ignore_eos=st.booleans(),
+    stops=st.lists(st.text(st.sampled_from([chr(0x21 + i) for i in range(101)]), min_size=1, max_size=2), max_size=3),
+    compiled=st.booleans(),
+    seed=st.integers(0, 50),
+)
+def test_the_same_tokens_as_the_plain_loop(
+    method, accept, window, keep, length, limit, eos, ignore_eos, stops, compiled, seed, tiny_model
+):
+    ops = Ops("numba", "test") if compiled else torch_ops()
+    plain, programmed = engines(tiny_model("llama")[0], eos=eos, ops=ops)
+    chosen = profile(method, keep=keep, accept=accept, window=window, confidence=0.0)
+    request = GenerationRequest(
+        prompt(length, seed), max_new_tokens=limit, ignore_eos=ignore_eos, stop=tuple(stops)
+    )  # fmt: skip
+    expected, got = answer(plain, chosen, request), answer(programmed, chosen, request)
+    assert ids_of(got) == ids_of(expected)
+    assert text_of(got) == text_of(expected)
+    assert got[-1].reason == expected[-1].reason
+    assert fold(got).advances == fold(expected).advances
+    for (drafted, accepted, activity), theirs in zip(checks_of(got), checks_of(expected), strict=True):
+        assert (drafted, accepted) == theirs[:2] or theirs[0] < window - 1
+        assert activity == pytest.approx(theirs[2], rel=1e-5)
+    if method == "coarse" and programmed._programmed.overshot:
+        assert programmed._text.ids == list(request.prompt_ids)
+        return
+    assert programmed._text.ids == plain._text.ids
+    if method == "coarse":
+        torch.testing.assert_close(programmed._text.statistic.scores, plain._text.statistic.scores)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "qwen3", "opt", "mistral"])
+def test_other_families(name, tiny_model):
+    plain, programmed = engines(tiny_model(name)[0])
+    request = GenerationRequest(prompt(), max_new_tokens=30)
+    chosen = profile("fine", keep=0.6, window=5, confidence=0.0)
+    assert ids_of(answer(programmed, chosen, request)) == ids_of(answer(plain, chosen, request))
+
+
+@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
+def test_one_program_serves_a_conversation_and_other_prompts(method, tiny_model):
+    plain, programmed = engines(tiny_model("llama")[0])
+    chosen = profile(method, window=5, confidence=0.0)
+    first = prompt(12)
+    said = ids_of(answer(programmed, chosen, GenerationRequest(first, max_new_tokens=11)))
+    assert said == ids_of(answer(plain, chosen, GenerationRequest(first, max_new_tokens=11)))
+    held = programmed._programmed
+    for ids in ((*first, *said, *prompt(4, seed=3)), prompt(7, seed=5), prompt(40, seed=6)):
+        request = GenerationRequest(ids, max_new_tokens=15)
+        got = answer(programmed, chosen, request)
+        plain._text = None
+        assert ids_of(got) == ids_of(answer(plain, chosen, request))
+    assert programmed._programmed is held
+
+
+def test_an_answer_that_was_given_up_leaves_nothing_behind(tiny_model):
+    plain, programmed = engines(tiny_model("llama")[0])
+    chosen = profile("coarse", window=5, confidence=0.0)
+    programmed.profile = chosen
+    events = programmed.generate(GenerationRequest(prompt(12), max_new_tokens=40))
+    for event in events:
+        if isinstance(event, Drafted):
+            break
+    events.close()
+    request = GenerationRequest(prompt(12), max_new_tokens=20)
+    assert ids_of(answer(programmed, chosen, request)) == ids_of(answer(plain, chosen, request))
+
+
+def test_a_stop_string_inside_a_window_is_not_learnt_beyond(tiny_model):
+    """What a window read beyond a stop string is in the statistic, so the next prompt begins behind the prompt."""
+    plain, programmed = engines(tiny_model("llama")[0])
+    chosen = profile("coarse", keep=1.0, window=9, confidence=0.0)
+    whole = text_of(answer(plain, chosen, GenerationRequest(prompt(12), max_new_tokens=40)))
+    request = GenerationRequest(prompt(12), max_new_tokens=40, stop=(whole[3:5],))
+    got = answer(programmed, chosen, request)
+    assert got[-1].reason == "stop"
+    assert programmed._text.ids == list(prompt(12))
+    longer = GenerationRequest((*prompt(12), *ids_of(got), 5), max_new_tokens=20)
+    resumed = answer(programmed, chosen, longer)
+    plain._text = None
+    assert next(event for event in resumed if isinstance(event, Prefilled)).reused_tokens == 12
+    assert ids_of(resumed) == ids_of(answer(plain, chosen, longer))
+
+
+def test_what_draws_at_random_or_is_not_checked_runs_the_plain_loop(tiny_model):
+    _, programmed = engines(tiny_model("llama")[0])
+    sampled = GenerationRequest(prompt(), max_new_tokens=9, sampling=SamplingSpec(temperature=1.0))
+    answer(programmed, profile("coarse", window=4), sampled)
+    answer(programmed, profile("coarse", enabled=False), GenerationRequest(prompt(), max_new_tokens=9))
+    assert programmed._programmed is None
+    assert isinstance(answer(programmed, profile("fine"), GenerationRequest(prompt(), max_new_tokens=9))[-1], Finished)
+    assert programmed._programmed is not None
+
+
+READS_BY_THE_HOST = {"_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "lift_fresh"}
+
+
+class Recording(TorchDispatchMode):
+    """Writes down every operation with the shapes and places of what it takes."""
+
+    def __init__(self, lasting):
+        super().__init__()
+        self.lasting = {tensor.untyped_storage().data_ptr(): number for number, tensor in enumerate(lasting)}
+        self.seen = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        assert name not in READS_BY_THE_HOST, f"{name} waits for the device"
+        tensors = [one for one in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+        others = [one for one in torch.utils._pytree.tree_leaves((args, kwargs)) if not isinstance(one, torch.Tensor)]
+        places = [self.lasting.get(tensor.untyped_storage().data_ptr()) for tensor in tensors]
+        self.seen.append((name, [tuple(tensor.shape) for tensor in tensors], places, repr(others)))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("accept", ["exact", "likelihood"])
+@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
+def test_a_window_does_the_same_whatever_the_text_and_never_waits(method, accept, tiny_model):
+    """The conditions of a CUDA graph: the same operations on the same memory, and no look at the results."""
+    _, engine = engines(tiny_model("llama")[0])
+    engine.profile = profile(method, accept=accept, window=6, confidence=0.0)
+    recorded = []
+    for ids, limit in ((prompt(12), 9), (prompt(3, seed=2), 30), (prompt(50, seed=3), 4)):
+        list(engine.generate(GenerationRequest(ids, max_new_tokens=limit)))
+        loop, cache = engine._programmed, engine._text.cache
+        loop._program.begin(ids[0], cache.lengths[0], limit, frozenset())
+        with Recording([*loop._program.state, *cache.k, *cache.v]) as recording:
+            loop._program.run()
+        recorded.append(recording.seen)
+    assert len(recorded[0]) > 100
+    assert recorded[0] == recorded[1] == recorded[2]
