@@ -18,10 +18,19 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     HTML = "html"
+    SVG = "svg"
 
 
 FormatOption = Annotated[
     Format | None, typer.Option("--format", metavar="|".join(Format), help="Form of the report; else a table.")
+]
+ComparisonFormat = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        metavar="|".join(form for form in Format if form is not Format.SVG),
+        help="Form of the report; else a table.",
+    ),
 ]
 OutputFile = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report into a file.")

@@ -59,7 +59,7 @@ def compare(
     context: typer.Context,
     a: _A,
     b: _B,
-    form: reports.FormatOption = None,
+    form: reports.ComparisonFormat = None,
     output_file: reports.OutputFile = None,
     json: options.Json = False,
 ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from bench_results import DENSE, DRAFT, SIRIUS, corrected, generating, method, result, results, scoring, unlike
@@ -105,7 +106,7 @@ def test_the_table_says_everything_of_a_method() -> None:
     assert max(map(len, lines[12:])) <= 100
 
 
-@pytest.mark.parametrize("form", ["table", "md", "html", "csv"])
+@pytest.mark.parametrize("form", ["table", "md", "html", "csv", "svg"])
 def test_an_incomplete_run_says_so(form: str) -> None:
     assert "unfinished" in render(result(complete=False), form)
     assert "unfinished" not in render(result(), form)
@@ -243,6 +244,23 @@ def test_no_name_breaks_out(form: str) -> None:
             checked = Checker(text)
             assert "img" not in checked.tags
             assert not [name for name, _ in checked.attributes if name.startswith("on")]
+
+
+@pytest.mark.parametrize("made", [result(), hostile(), forged()])
+def test_the_picture_is_sound_and_has_the_charts_of_the_page(made: BenchResult) -> None:
+    text = render(made, "svg")
+    root = ElementTree.fromstring(text)
+    charts = [element for element in root.iter() if element.get("class") == "chart"]
+    assert len(charts) == render(made, "html").count('class="chart"')
+    bottom = float(root.get("height", 0))
+    assert bottom == float(root.get("viewBox", "").split()[3]) > 300
+    assert "var(" not in text
+    assert "\x1b" not in text
+
+
+def test_a_comparison_has_no_picture() -> None:
+    with pytest.raises(UsageError, match="there is no format 'svg'"):
+        render_comparison(result(), result(), "svg")
 
 
 def test_a_spreadsheet_runs_nothing() -> None:

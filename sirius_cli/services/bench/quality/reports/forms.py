@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from sirius_cli.core.safe_json import as_json
 from sirius_cli.errors import UsageError
-from sirius_cli.services.bench.quality.reports import comparison_report, document, page, tables
+from sirius_cli.services.bench.quality.reports import comparison_report, document, drawing, page, tables
 from sirius_cli.services.bench.quality.reports.comparison import RunComparison, compare
 from sirius_cli.services.bench.quality.reports.finite import finite
 from sirius_cli.services.bench.quality.results import BenchResult
@@ -12,7 +12,7 @@ from sirius_cli.services.reports import csv_file, markdown, plain
 
 
 def render(result: BenchResult, format: str) -> str:
-    """The report of one run as "table", "md", "csv", "json" or "html", ending with a newline.
+    """The report of one run as "table", "md", "csv", "json", "html" or "svg", ending with a newline.
 
     Raises:
         UsageError: for another ``format``.
@@ -62,6 +62,7 @@ _FORMS: Mapping[str, Callable[[BenchResult], str]] = {
     "csv": lambda result: csv_file.render(tables.raw_table(result)),
     "json": lambda result: as_json(document.result_to_json(result), indent=2) + "\n",
     "html": page.render,
+    "svg": drawing.render,
 }
 _COMPARISONS: Mapping[str, Callable[[RunComparison], str]] = {
     "table": _plain_comparison,
