@@ -11,6 +11,7 @@ import torch
 import triton
 import triton.language as tl
 
+from sirius_kernels import tuned
 from sirius_kernels.contracts import Activation
 from sirius_kernels.device import device_info
 from sirius_kernels.gpu_config import rows_config
@@ -135,7 +136,8 @@ def rows_product(
     out = torch.empty(tokens, units, dtype=x.dtype, device=x.device)
     if out.numel() == 0:
         return out
-    config = rows_config(units, depth, rows, tokens, x.element_size(), device_info(x.device))
+    device, sizes = device_info(x.device), (units, depth, rows, tokens, x.element_size())
+    config = tuned.chosen("rows", sizes, device.name, rows_config(*sizes, device))
     grid = (triton.cdiv(units, config.units), triton.cdiv(tokens, config.tokens))
     rows_kernel[grid](
         x.contiguous(), weight, weight if bias is None else bias, weight if active is None else active,

@@ -4,6 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
+from sirius_kernels import tuned
 from sirius_kernels.contracts import Activation
 from sirius_kernels.device import device_info
 from sirius_kernels.gpu_config import MOST_TOKENS, down_config
@@ -65,7 +66,8 @@ def mlp_down(
     (tokens, picked), width = hidden.shape, down_t.shape[1]
     if tokens > MOST_TOKENS or picked == 0:
         return reference.mlp_down(hidden, down_t, bias, active)
-    config = down_config(picked, width, tokens, hidden.element_size(), device_info(hidden.device))
+    device, sizes = device_info(hidden.device), (picked, width, tokens, hidden.element_size())
+    config = tuned.chosen("down", sizes, device.name, down_config(*sizes, device))
     shares = torch.empty(config.splits, tokens, width, device=hidden.device)
     columns = triton.cdiv(width, config.columns)
     down_kernel[(columns, config.splits)](

@@ -1,0 +1,117 @@
+"""Every op on the device against its reference, over shapes and dtypes. Speed is worth nothing before this passes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from sirius_kernels.attention.op import attention
+from sirius_kernels.linear.op import linear
+from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
+from sirius_kernels.norm.op import normalise
+from sirius_kernels.select.op import select_rows
+from sirius_kernels.testing import assert_close
+
+# Worst and RMS error: rounding of the result, and of the activations between the two halves of a product.
+TOLERANCES = {torch.float32: (1e-4, 1e-5), torch.float16: (2e-2, 2e-3), torch.bfloat16: (1e-1, 1e-2)}
+Case = tuple[str, Callable[[], None]]
+
+
+def cases(device: torch.device, *, small: bool) -> Iterator[Case]:
+    """Name and check of every case; a check raises AssertionError with the place of the worst error."""
+    widths = [(48, 53)] if small else [(63, 131), (1536, 8960), (4096, 14336)]
+    for dtype in [torch.float32] if small else TOLERANCES:
+        for tokens in (1, 3, 16) if small else (1, 2, 3, 16, 17, 64, 65):
+            for hidden, neurons in widths:
+                yield from _products(device, dtype, tokens, hidden, neurons)
+        for steps in (1, 3) if small else (1, 3, 16, 64):
+            for head_dim in (16,) if small else (64, 80, 128, 256):
+                for window, softcap in ((None, None), (5, None), (None, 5.0)):
+                    name = (
+                        f"attention, {steps} tokens, heads of {head_dim}, window {window}, softcap {softcap}, {dtype}"
+                    )
+                    yield name, _attention(device, dtype, steps, head_dim, window, softcap, 40 if small else 700)
+    for count in (1, 26, 53) if small else (1, 100, 7168, 14336):
+        yield f"select_rows, {count}", _selection(device, 53 if small else 14336, count)
+
+
+def _products(device: torch.device, dtype: torch.dtype, tokens: int, hidden: int, neurons: int) -> Iterator[Case]:
+    def drawn(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, device=device, dtype=torch.float32).mul_(shape[-1] ** -0.25).to(dtype)
+
+    x, gate_up, down_t = drawn(tokens, hidden), drawn(neurons, 2, hidden), drawn(neurons, hidden)
+    bias, weight = drawn(neurons), drawn(hidden).float()
+    gate = mlp_gate(x, gate_up, activation="silu", impl="torch")
+    for share in (0.1, 0.5, 1.0):
+        count = max(1, int(share * neurons))
+        active = torch.randperm(neurons, device=device)[:count].sort().values.to(torch.int32)
+        inner = drawn(tokens, count)
+        about = f"{tokens} tokens, {hidden} by {count} of {neurons}, {dtype}"
+        yield f"mlp_hidden, {about}", _agrees(dtype, mlp_hidden, x, gate_up, activation="silu", active=active)
+        yield f"mlp_up, {about}", _agrees(dtype, mlp_up, x, gate, gate_up, active=active)
+        yield f"mlp_down, {about}", _agrees(dtype, mlp_down, inner, down_t, active=active)
+    about = f"{tokens} tokens, {hidden} by {neurons}, {dtype}"
+    for kind in ("silu", "gelu_tanh", "gelu", "relu"):
+        yield f"mlp_hidden, {kind}, {about}", _agrees(dtype, mlp_hidden, x, gate_up, activation=kind)
+    yield f"mlp_gate, {about}", _agrees(dtype, mlp_gate, x, gate_up, activation="silu")
+    yield f"mlp_down, {about}", _agrees(dtype, mlp_down, drawn(tokens, neurons), down_t)
+    yield f"linear, {about}", _agrees(dtype, linear, x, down_t, bias)
+    yield f"normalise, {about}", _agrees(dtype, normalise, x, weight, eps=1e-5, centred=False)
+
+
+def _agrees(dtype: torch.dtype, op: Callable[..., torch.Tensor], *arguments: Any, **options: Any) -> Callable[[], None]:
+    """The reference runs in fp32 on the same rounded numbers."""
+
+    def check() -> None:
+        exact = [_exact(one) for one in arguments]
+        worst, rms = TOLERANCES[dtype]
+        got = op(*arguments, **options, impl="triton").float()
+        assert_close(got, op(*exact, **options, impl="torch"), worst=worst, rms=rms)
+
+    return check
+
+
+def _exact(argument: Any) -> Any:
+    floating = isinstance(argument, torch.Tensor) and argument.is_floating_point()
+    return argument.float() if floating else argument
+
+
+def _attention(
+    device: torch.device,
+    dtype: torch.dtype,
+    steps: int,
+    width: int,
+    window: int | None,
+    softcap: float | None,
+    held: int,
+) -> Callable[[], None]:
+    def check() -> None:
+        rows, kv_heads, group = 2, 2, 4
+        start = torch.tensor([held // 2, held], device=device)
+        qkv = torch.randn(rows, steps, kv_heads * (group + 2), width, device=device).to(dtype)
+        turns = torch.randn(rows, steps, 1, width // 2, device=device, dtype=torch.complex64)
+        turns = turns / turns.abs()
+        shape = (rows, kv_heads, held + steps + 9, width)
+        caches = [torch.full(shape, float("nan"), device=device, dtype=dtype) for _ in range(2)]
+        for cache in caches:
+            for row, length in enumerate(start.tolist()):
+                cache[row, :, :length] = torch.randn(kv_heads, length, width, device=device).to(dtype)
+        options = {"scale": width**-0.5, "window": window, "softcap": softcap}
+        kept = [cache.float().clone() for cache in caches]
+        expected = attention(qkv.float().clone(), turns, kept[0], kept[1], None, start, impl="torch", **options)
+        got = attention(qkv.clone(), turns, caches[0], caches[1], None, start, impl="triton", **options)
+        worst, rms = TOLERANCES[dtype]
+        assert_close(got.float(), expected, worst=worst, rms=rms)
+        for cache, reference in zip(caches, kept, strict=True):
+            assert torch.equal(cache.isnan(), reference.isnan())
+            assert_close(cache.float().nan_to_num(), reference.nan_to_num(), worst=worst, rms=rms)
+
+    return check
+
+
+def _selection(device: torch.device, total: int, count: int) -> Callable[[], None]:
+    def check() -> None:
+        scores = torch.randint(0, 500, (total,), device=device).float()
+        assert torch.equal(select_rows(scores, count, impl="triton"), select_rows(scores, count, impl="torch"))
+
+    return check

@@ -1,0 +1,115 @@
+"""Steps and windows of whole models with random weights, recorded in graphs, against what their bytes allow."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from clock import Clock, Times
+
+from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
+from sirius_cli.engine.drafts import make_policy
+from sirius_cli.engine.drafts.statistic import NeuronStatistic
+from sirius_cli.engine.drafts.watch import Watch
+from sirius_cli.engine.engine import Engine
+from sirius_cli.engine.kv_cache import KVCache
+from sirius_cli.engine.models.decoder import MlpRunner, dense_mlp
+from sirius_cli.engine.window_program import WindowProgram
+from sirius_kernels.traffic import Bytes, Method, StepShape, step_bytes, window_bytes
+
+KEEP = 0.5
+METHODS: tuple[Method, ...] = ("coarse", "fine")
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """One kind of step; ``floor`` is the seconds that its bytes take at the measured bandwidth."""
+
+    model: str
+    step: str
+    times: Times
+    bytes: int
+    floor: float
+
+
+class Steps:
+    """The steps of one model behind a text of ``context`` tokens: checks of several sizes, windows of one."""
+
+    def __init__(
+        self,
+        name: str,
+        config: dict[str, Any],
+        device: str,
+        context: int,
+        *,
+        dtype: str,
+        checks: tuple[int, ...],
+        window: int,
+    ) -> None:
+        self.checks, self.size = checks, window
+        dense = Profile(draft=DraftSpec(method="dense"))
+        self.name, self.context = name, context
+        self.engine = Engine.load_random(config, name=name, profile=dense, device=device, dtype=dtype)
+        self.model = self.engine.model
+        spec, weights = self.model.config, self.model.weights
+        self.device, itemsize = weights.head.device, weights.head.dtype.itemsize
+        self.shape = StepShape(
+            len(spec.layers), spec.hidden_size, spec.intermediate_size, 2 if spec.gated else 1, spec.heads,
+            spec.kv_heads, spec.head_dim, weights.head.shape[0], itemsize,
+        )  # fmt: skip
+        self.cache = KVCache(spec, 1, context + 128, dtype=weights.head.dtype, device=self.device)
+        for tensor in (*self.cache.k, *self.cache.v):
+            tensor.normal_()
+        self.statistic = NeuronStatistic(len(spec.layers), 1, spec.intermediate_size, self.device)
+        self.statistic.scores.uniform_()
+        self.length = torch.tensor([context], device=self.device)
+
+    def timed(self, clock: Clock, bandwidth: float) -> Iterator[StepTime]:
+        """Time every kind of step, side by side."""
+        active = int(KEEP * self.shape.neurons)
+        kinds: dict[str, tuple[Callable[[], object], Bytes]] = {
+            "dense step": (self._step(1, dense_mlp), step_bytes(self.shape, 1, self.context))
+        }
+        for method in METHODS:
+            moved = step_bytes(self.shape, 1, self.context, method, active)
+            kinds[f"{method} draft step"] = self._step(1, self.policy(method)), moved
+        for tokens in self.checks:
+            kinds[f"check of {tokens}"] = self._step(tokens, Watch()), step_bytes(self.shape, tokens, self.context)
+        for method in METHODS:
+            moved = window_bytes(self.shape, self.size, self.context, method, active)
+            kinds[f"window of {self.size}, {method}"] = self.window(self.policy(method)), moved
+        times = clock.together([call for call, _ in kinds.values()])
+        for (name, (_, moved)), one in zip(kinds.items(), times, strict=True):
+            yield StepTime(self.name, name, one, moved.total, moved.floor(bandwidth))
+
+    def window(self, policy: Any) -> Callable[[], object]:
+        """A whole window as decoding records it, always behind the same text."""
+        spec = CorrectionSpec(enabled=True, window=self.size, accept="likelihood", confidence=0.0)
+        program = WindowProgram(self.model, self.cache, spec, policy, None, 1)
+        program.begin(1, self.context, self.size - 1, frozenset())
+
+        def run() -> torch.Tensor:
+            program.length.fill_(self.context)
+            program.limit.fill_(self.size - 1)
+            return program.run()
+
+        return run
+
+    def policy(self, method: Any) -> Any:
+        spec = DraftSpec(method=method, keep=KEEP)
+        policy = make_policy(
+            spec, self.statistic, self.shape.neurons, 1, self.engine.counts, self.model.ops
+        )  # fmt: skip
+        assert policy is not None
+        policy.begin(0)
+        return policy
+
+    def _step(self, tokens: int, mlp: MlpRunner) -> Callable[[], object]:
+        ids = torch.ones(1, tokens, dtype=torch.int64, device=self.device)
+
+        @torch.inference_mode()
+        def run() -> torch.Tensor:
+            hidden = self.model.run(ids, self.length, self.cache, mlp=mlp)
+            return self.model.logits(hidden[0]).argmax(-1)
+
+        return run
