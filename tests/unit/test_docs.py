@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from sirius_cli.config.files import FIELDS
+from sirius_cli.config.resolve import resolve_profile
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "kernels" / "README.md"]
@@ -48,6 +49,16 @@ def test_named_paths_and_tests_exist(page: Path) -> None:
 def test_every_field_of_a_profile_is_explained() -> None:
     page = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
     assert [name for name in FIELDS if f"| `{name}` |" not in page] == []
+
+
+def test_the_values_of_shipped_profiles_are_told_as_they_are() -> None:
+    page = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
+    told = re.findall(r"\| `([\w-]+)`[^|]*\| (\w+) ([\d.]+) \| [^|]*window (\d+), confidence ([\d.]+) \|", page)
+    assert {name for name, *_ in told} == {"sirius", "sirius-fine", "exact"}
+    for name, method, keep, window, confidence in told:
+        draft, check = (getattr(resolve_profile(name, {}, {}).profile, part) for part in ("draft", "correction"))
+        assert (draft.method, draft.keep) == (method, float(keep))
+        assert (check.window, check.confidence) == (int(window), float(confidence))
 
 
 def test_the_test_command_is_one_and_the_same() -> None:
