@@ -36,6 +36,8 @@ def chat(
     profile: options.ProfileName = None,
     method: options.Method = None,
     keep: options.Keep = None,
+    refresh: options.Refresh = None,
+    decay: options.Decay = None,
     window: options.Window = None,
     confidence: options.Confidence = None,
     accept: options.Accept = None,

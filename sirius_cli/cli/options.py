@@ -57,6 +57,10 @@ Raw = Annotated[bool, _option("--raw", help="Send the prompt without a chat temp
 ProfileName = Annotated[str | None, _option("--profile", metavar="NAME|FILE", help="How to draft and check.")]
 Method = Annotated[str | None, _option("--method", metavar="dense|coarse|fine", help="Which weights a draft uses.")]
 Keep = Annotated[float | None, _option("--keep", help="Fraction of neurons kept.")]
+Refresh = Annotated[
+    int | None, _option("--refresh", help="Coarse: choose the neurons anew after so many checks; 0: never.")
+]
+Decay = Annotated[float | None, _option("--decay", help="Coarse: weight that a check leaves of the text before it.")]
 Window = Annotated[int | None, _option("--window", help="Tokens per check.")]
 Confidence = Annotated[
     float | None, _option("--confidence", help="A draft ends early once it is less sure than this; 0: never.")
@@ -114,6 +118,8 @@ _OVERRIDES = (
     _Override("--griffin", "draft.method", lambda _: "coarse"),
     _Override("--cats", "draft.method", lambda _: "fine"),
     _Override("--keep", "draft.keep"),
+    _Override("--refresh", "draft.refresh"),
+    _Override("--decay", "draft.decay"),
     _Override("--spr", "draft.keep", lambda sparsity: round(1.0 - sparsity, 12)),
     _Override("--window", "correction.window"),
     _Override("--kernel-size", "correction.window"),

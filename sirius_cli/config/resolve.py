@@ -16,6 +16,8 @@ Override = tuple[object, str]
 _VARIABLES = {
     "draft.method": "SIRIUS_METHOD",
     "draft.keep": "SIRIUS_KEEP",
+    "draft.refresh": "SIRIUS_REFRESH",
+    "draft.decay": "SIRIUS_DECAY",
     "correction.window": "SIRIUS_WINDOW",
     "correction.confidence": "SIRIUS_CONFIDENCE",
     "correction.accept": "SIRIUS_ACCEPT",

@@ -18,6 +18,10 @@ class DraftSpec(_Part):
 
     method: Method = Field(default="coarse", description="dense, coarse (one set a prompt) or fine (one set a token)")
     keep: float = Field(default=0.5, gt=0.0, le=1.0, description="fraction of the neurons kept")
+    refresh: int = Field(default=0, ge=0, description="coarse: choose the set anew after so many checks; 0: never")
+    decay: float = Field(
+        default=1.0, gt=0.0, le=1.0, description="coarse: what a check leaves of the weight of all text before it"
+    )
 
 
 class CorrectionSpec(_Part):

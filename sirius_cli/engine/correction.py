@@ -180,6 +180,9 @@ class CorrectionLoop:
         activity = self._watch.activity(lengths, counts)
         if self.statistic is not None:
             self.statistic.fold(places, lengths, counts)
+        if self.policy is not None:
+            for place in places:
+                self.policy.checked(place)
         return activity
 
     def _drafted(self, row: Row, token: int, probability: float, seconds: float) -> Drafted:

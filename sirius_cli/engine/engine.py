@@ -318,7 +318,8 @@ class Engine:
         A program belongs to its buffers, so it is kept for the next prompt of the same profile and cache.
         """
         profile = self.profile
-        if not self.programs or not row.chooser.greedy or self._sparse_alone or self.masked:
+        counts = profile.draft.refresh > 1  # a recorded program does the same after every check
+        if not self.programs or not row.chooser.greedy or self._sparse_alone or self.masked or counts:
             return self._loop(text.cache, text.statistic, began)
         fits = self._programmed is not None and self._programmed.cache is text.cache and self._made_for == profile
         if self._programmed is None or not fits:

@@ -111,7 +111,8 @@ class WindowProgram:
     def state(self) -> tuple[torch.Tensor, ...]:
         """The buffers that a run moves on, beside the cache behind the text."""
         learnt = () if self._statistic is None else (self._statistic.scores,)
-        return (self.newest, self.length, self.limit, *learnt)
+        chosen = () if self._policy is None else self._policy.state
+        return (self.newest, self.length, self.limit, *learnt, *chosen)
 
     def _draft(self) -> tuple[torch.Tensor, torch.Tensor]:
         """``int64[A]`` drafted tokens and the draft's probability of each."""
@@ -143,6 +144,8 @@ class WindowProgram:
             return self.newest[:0].double()
         if self._statistic is not None:
             self._statistic.fold_first(count)
+        if self._policy is not None:
+            self._policy.checked(0)
         return self._watch.activity_of_first(count)
 
 

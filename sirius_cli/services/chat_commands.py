@@ -27,6 +27,8 @@ class _Setting:
 _SETTINGS = {
     "method": _Setting("draft.method", str),
     "keep": _Setting("draft.keep", float),
+    "refresh": _Setting("draft.refresh", int),
+    "decay": _Setting("draft.decay", float),
     "window": _Setting("correction.window", int),
     "confidence": _Setting("correction.confidence", float),
     "accept": _Setting("correction.accept", str),

@@ -38,8 +38,9 @@ def make_engine(folder: Path, *, ops: Ops | None = None, eos: frozenset[int] = f
     return Engine(model, letters(eos), DENSE, loaded, placement)
 
 
-def profile(method: str, *, keep: float = 0.5, **correction: Any) -> Profile:
-    return Profile(draft=DraftSpec(method=method, keep=keep), correction=CorrectionSpec(**correction))  # type: ignore[arg-type]
+def profile(method: str, *, keep: float = 0.5, refresh: int = 0, decay: float = 1.0, **correction: Any) -> Profile:
+    draft = DraftSpec(method=method, keep=keep, refresh=refresh, decay=decay)  # type: ignore[arg-type]
+    return Profile(draft=draft, correction=CorrectionSpec(**correction))  # type: ignore[arg-type]
 
 
 def tokens_of(events: Iterable[StepEvent], row: int = 0) -> list[CommittedToken]:

@@ -16,6 +16,7 @@ from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine import correction
 from sirius_cli.engine import engine as engine_module
 from sirius_cli.engine.backend import Ops, torch_ops
+from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.kv_cache import KVCache
 
@@ -56,16 +57,20 @@ def test_exact_is_dense_for_every_family(name, method, tiny_model):
     eos=st.frozensets(st.integers(0, 100), max_size=4),
     stops=st.lists(st.text(st.sampled_from([chr(0x21 + i) for i in range(101)]), min_size=1, max_size=2), max_size=4),
     confidence=st.sampled_from([0.0, 0.1, 1.0]),
+    refresh=st.integers(0, 3),
+    decay=st.sampled_from([0.3, 1.0]),
     compiled=st.booleans(),
     seed=st.integers(0, 50),
 )
 def test_exact_is_dense_whatever_the_window_and_stops(
-    method, window, keep, length, limit, eos, stops, confidence, compiled, seed, tiny_model
+    method, window, keep, length, limit, eos, stops, confidence, refresh, decay, compiled, seed, tiny_model
 ):
     engine = make_engine(tiny_model("llama")[0], eos=eos, ops=NUMBA if compiled else torch_ops())
     request = GenerationRequest(prompt(length, seed), max_new_tokens=limit, stop=tuple(stops))
     dense = generate(engine, DENSE, request)
-    chosen = profile(method, accept="exact", window=window, keep=keep, confidence=confidence)
+    chosen = profile(
+        method, accept="exact", window=window, keep=keep, confidence=confidence, refresh=refresh, decay=decay
+    )  # fmt: skip
     exact = generate(engine, chosen, request)
     assert ids_of(exact) == ids_of(dense)
     assert text_of(exact) == text_of(dense)
@@ -132,7 +137,7 @@ def assert_holds(engine, cache, ids):
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
 def test_rows_of_a_batch_are_as_if_alone(method, checked, places, tiny_model):
     engine = make_engine(tiny_model("llama")[0], eos=frozenset(range(90, 96)))
-    chosen = profile(method, window=6, enabled=checked)
+    chosen = profile(method, window=6, enabled=checked, refresh=2, decay=0.5)
     requests = [
         GenerationRequest(prompt(length, seed=length), max_new_tokens=limit)
         for length, limit in [(3, 40), (17, 5), (9, 25), (1, 1), (5, 30)]
@@ -146,6 +151,46 @@ def test_rows_of_a_batch_are_as_if_alone(method, checked, places, tiny_model):
         assert fold(e for e in together if e.row == row).advances == fold(alone).advances
     if method != "dense":
         assert {event.read == 1.0 for event in together if isinstance(event, Drafted)} == {places != 1}
+
+
+def test_a_set_is_chosen_anew_by_what_checks_have_shown(tiny_model):
+    """After every second check the lists are the best of the text so far, each check having halved what was before."""
+    engine = make_engine(tiny_model("llama")[0])
+    engine.profile = profile("coarse", window=4, refresh=2, decay=0.5)
+    ids, bounds, lists, loops = list(prompt(12)), [12], [], []
+    make_loop = engine._loop
+    engine._loop = lambda *arguments: loops.append(make_loop(*arguments)) or loops[-1]
+    for event in engine.generate(GenerationRequest(tuple(ids), max_new_tokens=24)):
+        if not isinstance(event, Committed):
+            continue
+        ids += [token.token_id for token in event.tokens]
+        if event.window == 0:
+            continue
+        bounds.append(len(ids) - 1)
+        expected = scores_of(engine, ids, bounds, 0.5)
+        torch.testing.assert_close(loops[0].statistic.scores, expected, atol=1e-4, rtol=1e-4)
+        lists.append(torch.stack(loops[0].policy.state))
+        if event.window % 2 == 0:
+            best = expected[:, 0].topk(lists[-1].shape[1]).indices.sort().values
+            assert torch.equal(lists[-1].long(), best)
+        elif event.window > 1:
+            assert torch.equal(lists[-1], lists[-2])
+    assert len(lists) > 4
+    assert not torch.equal(lists[0], lists[-1])
+
+
+def scores_of(engine, ids, bounds, decay):
+    """The statistic of ``ids`` read densely, of which the parts that end at ``bounds`` faded check by check."""
+    config, cache = engine.model.config, KVCache(engine.model.config, 1, len(ids), dtype=torch.float32)
+    statistic = NeuronStatistic(len(config.layers), 1, config.intermediate_size)
+    start = 0
+    for number, end in enumerate(bounds):
+        engine.model.run(torch.tensor([ids[start:end]]), torch.tensor([start]), cache, mlp=statistic)
+        statistic.fold([0], [end - start], [end - start])
+        if number > 0:
+            statistic.scores *= decay
+        start = end
+    return statistic.scores
 
 
 def test_a_row_is_checked_while_others_draft_once_enough_are_ready(tiny_model, monkeypatch):

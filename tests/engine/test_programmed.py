@@ -49,15 +49,16 @@ def checks_of(events):
     eos=st.frozensets(st.integers(0, 100), max_size=4),
     ignore_eos=st.booleans(),
     stops=st.lists(st.text(st.sampled_from([chr(0x21 + i) for i in range(101)]), min_size=1, max_size=2), max_size=3),
+    refresh=st.integers(0, 1),
     compiled=st.booleans(),
     seed=st.integers(0, 50),
 )
 def test_the_same_tokens_as_the_plain_loop(
-    method, accept, window, keep, length, limit, eos, ignore_eos, stops, compiled, seed, tiny_model
+    method, accept, window, keep, length, limit, eos, ignore_eos, stops, refresh, compiled, seed, tiny_model
 ):
     ops = Ops("numba", "test") if compiled else torch_ops()
     plain, programmed = engines(tiny_model("llama")[0], eos=eos, ops=ops)
-    chosen = profile(method, keep=keep, accept=accept, window=window, confidence=0.0)
+    chosen = profile(method, keep=keep, accept=accept, window=window, confidence=0.0, refresh=refresh, decay=0.8)
     request = GenerationRequest(
         prompt(length, seed), max_new_tokens=limit, ignore_eos=ignore_eos, stop=tuple(stops)
     )  # fmt: skip
@@ -135,6 +136,7 @@ def test_what_draws_at_random_or_is_not_checked_runs_the_plain_loop(tiny_model):
     sampled = GenerationRequest(prompt(), max_new_tokens=9, sampling=SamplingSpec(temperature=1.0))
     answer(programmed, profile("coarse", window=4), sampled)
     answer(programmed, profile("coarse", enabled=False), GenerationRequest(prompt(), max_new_tokens=9))
+    answer(programmed, profile("coarse", refresh=2), GenerationRequest(prompt(), max_new_tokens=9))
     assert programmed._programmed is None
     assert isinstance(answer(programmed, profile("fine"), GenerationRequest(prompt(), max_new_tokens=9))[-1], Finished)
     assert programmed._programmed is not None
@@ -166,7 +168,7 @@ class Recording(TorchDispatchMode):
 def test_a_window_does_the_same_whatever_the_text_and_never_waits(method, accept, tiny_model):
     """The conditions of a CUDA graph: the same operations on the same memory, and no look at the results."""
     _, engine = engines(tiny_model("llama")[0])
-    engine.profile = profile(method, accept=accept, window=6, confidence=0.0)
+    engine.profile = profile(method, accept=accept, window=6, confidence=0.0, refresh=1, decay=0.5)
     recorded = []
     for ids, limit in ((prompt(12), 9), (prompt(3, seed=2), 30), (prompt(50, seed=3), 4)):
         list(engine.generate(GenerationRequest(ids, max_new_tokens=limit)))

@@ -56,6 +56,8 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
     values = {
         "draft.method": "fine",
         "draft.keep": 1,
+        "draft.refresh": 2,
+        "draft.decay": 0.9,
         "correction.enabled": False,
         "correction.window": 3,
         "correction.confidence": 0.5,
@@ -78,6 +80,8 @@ def test_every_variable_is_heard() -> None:
     env = {
         "SIRIUS_METHOD": "fine",
         "SIRIUS_KEEP": "1",
+        "SIRIUS_REFRESH": "2",
+        "SIRIUS_DECAY": "0.9",
         "SIRIUS_WINDOW": "3",
         "SIRIUS_CONFIDENCE": "0.5",
         "SIRIUS_ACCEPT": "exact",
@@ -87,7 +91,7 @@ def test_every_variable_is_heard() -> None:
     }
     resolved = resolve_profile(None, {}, env)
     assert set(resolved.origins.values()) == {f"env {name}" for name in env}
-    assert resolved.profile.draft.model_dump() == {"method": "fine", "keep": 1.0}
+    assert resolved.profile.draft.model_dump() == {"method": "fine", "keep": 1.0, "refresh": 2, "decay": 0.9}
     correction = {
         "enabled": False,
         "window": 3,

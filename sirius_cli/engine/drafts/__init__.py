@@ -26,7 +26,9 @@ def make_policy(
         return FineDraft(spec.keep, neurons, counts, rows=rows, masked=masked)
     if statistic is None:
         raise ValueError("a coarse draft needs the statistic of its text")
-    return CoarseDraft(statistic, spec.keep, counts, ops, masked=masked)
+    return CoarseDraft(
+        statistic, spec.keep, counts, ops, refresh=spec.refresh, decay=spec.decay, masked=masked
+    )  # fmt: skip
 
 
 def cost_of(spec: DraftSpec, neurons: int, counts: ParameterCounts) -> StepCost | None:

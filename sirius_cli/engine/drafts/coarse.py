@@ -12,11 +12,21 @@ from sirius_cli.engine.models.layout import MlpWeights
 class CoarseDraft:
     """Uses the neurons with the highest scores, the same for every token. Nothing else is read.
 
-    With several rows each row has its own set; then all neurons are computed and the others masked.
+    They are chosen once the prompt has been read, and anew after every ``refresh`` checks (0: never). A check leaves
+    ``decay`` of the weight of all that was read before the next one. With several rows each row has its own set; then
+    all neurons are computed and the others masked.
     """
 
     def __init__(
-        self, statistic: NeuronStatistic, keep: float, counts: ParameterCounts, ops: Ops, *, masked: bool = False
+        self,
+        statistic: NeuronStatistic,
+        keep: float,
+        counts: ParameterCounts,
+        ops: Ops,
+        *,
+        refresh: int = 0,
+        decay: float = 1.0,
+        masked: bool = False,
     ) -> None:
         layers, rows, neurons = statistic.scores.shape
         self.masked = masked or rows > 1
@@ -27,9 +37,28 @@ class CoarseDraft:
         self._active = list(torch.empty(layers, self._count, dtype=torch.int32, device=statistic.scores.device))
         self._masks = torch.zeros_like(statistic.scores) if self.masked else None
         self._focused = [0]
+        self._refresh, self._decay = refresh, decay
+        self._checks = [0] * rows
+
+    @property
+    def state(self) -> tuple[torch.Tensor, ...]:
+        """The lists of chosen neurons."""
+        return tuple(self._active)
 
     def begin(self, row: int) -> None:
-        """Choose the neurons of ``row`` by what is known of its text now."""
+        """Choose the neurons of ``row`` by what is known of its text."""
+        self._checks[row] = 0
+        self._choose(row)
+
+    def checked(self, row: int) -> None:
+        """Let what is known fade, the newest least, and choose anew if it is time to."""
+        if self._decay < 1.0:
+            self._statistic.scores[:, row] *= self._decay
+        self._checks[row] += 1
+        if self._refresh and self._checks[row] % self._refresh == 0:
+            self._choose(row)
+
+    def _choose(self, row: int) -> None:
         if self._masks is not None:
             self._masks[:, row] = 0.0
         for layer, (active, scores) in enumerate(zip(self._active, self._statistic.scores[:, row], strict=True)):

@@ -20,8 +20,16 @@ class FineDraft:
         self._count = kept_neurons(keep, neurons)
         self.cost: StepCost = fine_cost(keep, neurons, counts, masked=self.masked)
 
+    @property
+    def state(self) -> tuple[torch.Tensor, ...]:
+        """Nothing is remembered."""
+        return ()
+
     def begin(self, row: int) -> None:
         """Nothing is chosen ahead."""
+
+    def checked(self, row: int) -> None:
+        """Every token picks by itself alone."""
 
     def focus(self, rows: list[int]) -> None:
         """Every token picks for itself, whichever row it belongs to."""

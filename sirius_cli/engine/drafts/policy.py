@@ -24,8 +24,16 @@ class DraftPolicy(Protocol):
     @property
     def cost(self) -> StepCost: ...
 
+    @property
+    def state(self) -> tuple[torch.Tensor, ...]:
+        """What :meth:`checked` changes, beside the statistic."""
+        ...
+
     def begin(self, row: int) -> None:
         """The text of this row of the batch has been read; steps on it follow."""
+
+    def checked(self, row: int) -> None:
+        """A check of this row is over, and what it showed is known."""
 
     def focus(self, rows: list[int]) -> None:
         """The next pass runs a token of each of these rows, or several of the only one."""

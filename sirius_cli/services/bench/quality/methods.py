@@ -16,6 +16,8 @@ DRAFT = "draft"
 _SHORT = {
     "method": "draft.method",
     "keep": "draft.keep",
+    "refresh": "draft.refresh",
+    "decay": "draft.decay",
     "window": "correction.window",
     "confidence": "correction.confidence",
     "accept": "correction.accept",
@@ -34,8 +36,11 @@ class Method:
 
     @property
     def digest(self) -> str:
-        """Changes whenever the answers may: with the draft or the check, not with their names."""
-        decides = self.profile.model_dump_json(include={"draft", "correction"})
+        """Changes whenever the answers may: with the draft or the check, not with their names.
+
+        Defaults are left out, so that a field that is new in some version leaves older answers valid.
+        """
+        decides = self.profile.model_dump_json(include={"draft", "correction"}, exclude_defaults=True)
         return sha256(decides.encode()).hexdigest()[:12]
 
 
