@@ -121,9 +121,9 @@ CASES = {
         [{"input": "Today is 01/02/2001. Tomorrow?\nOptions:\n(A) 01/03/2001\n(B) 01/01/2001", "target": "(A)"}] * 2,
         "Christmas Eve of 1937",
         "Q: Today is 01/02/2001. Tomorrow?\nOptions:\n(A) 01/03/2001\n(B) 01/01/2001\nA: Let's think step by step.\n",
-        "The day after is 01/03/2001. So the answer is (A).",
+        "The day after is 01/03/2001. So the answer is (A)",
         "So the answer is (B).",
-        "exact_match,get-answer",
+        "exact_match,flexible-extract",
         shot={"input": "Today is Monday. Tomorrow?", "target": "Tuesday comes next. So the answer is (A)."},
         shown="Tomorrow?\nA: Let's think step by step.\nTuesday comes next. So the answer is (A).\n\n",
     ),
@@ -131,9 +131,9 @@ CASES = {
         [{"input": "Is it plausible that a rower scored a goal?", "target": "no"}] * 2,
         "Bam Adebayo",
         "Q: Is it plausible that a rower scored a goal?\nA: Let's think step by step.\n",
-        "Rowers score no goals. So the answer is no.",
+        "Rowers score no goals. So the answer is no. Let's break it down: a rower rows.",
         "So the answer is yes.",
-        "exact_match,get-answer",
+        "exact_match,flexible-extract",
         shot={"input": "Is it plausible that a runner ran?", "target": "They run. So the answer is yes."},
         shown="a runner ran?\nA: Let's think step by step.\nThey run. So the answer is yes.\n\n",
     ),
@@ -422,11 +422,11 @@ def test_a_field_that_may_be_missing_is_read_where_it_is(tmp_path: Path, sandbox
 
 
 @pytest.mark.parametrize(("name", "wording"), [("date", "**Answer: (A)**"), ("sports", "**No**")])
-def test_lm_evals_strict_reading_has_a_lenient_one_beside_it(name: str, wording: str, tmp_path: Path) -> None:
+def test_a_lenient_reading_counts_and_lm_evals_strict_one_is_beside_it(name: str, wording: str, tmp_path: Path) -> None:
     task = load_one(name, write(tmp_path / "problems.jsonl", CASES[name].rows))
     prompts(task)
-    assert score(task, wording) == [0, 0]
-    assert score(task, wording, "exact_match,flexible-extract") == [1, 1]
+    assert score(task, wording) == [1, 1]
+    assert score(task, wording, "exact_match,get-answer") == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
 Kind = Literal["generate", "choice", "perplexity"]
 # Where the first score of the task file is not the one that is usually given.
 _MAIN_METRIC = {"coqa": "f1", "cnn_dailymail": "rougeL", "truthfulqa_gen": "bleu_acc"}
-_MAIN_FILTERS = ("get-answer", "flexible-extract")
+# The answer counts, not how its sentence ends: lm-eval's strict filters lose "the answer is yes" without a full stop.
+_MAIN_FILTERS = ("flexible-extract", "get-answer")
 _KINDS: dict[str, Kind] = {"generate_until": "generate", "loglikelihood_rolling": "perplexity"}
 
 
