@@ -25,10 +25,14 @@ def _nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
     return kept / kept.sum(-1, keepdim=True)
 
 
+def probabilities_of(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """``fp32[N]``: the model's own probability (temperature 1) of ``tokens[N]`` after ``logits[N, V]``."""
+    return (logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)).exp()
+
+
 def token_probabilities(logits: torch.Tensor, tokens: list[int]) -> list[float]:
-    """The model's own probability (temperature 1) of ``tokens[i]`` after ``logits[i]``."""
-    chosen = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]
-    return (chosen - logits.logsumexp(-1)).exp().tolist()
+    """As :func:`probabilities_of`, for tokens that the host knows."""
+    return probabilities_of(logits, torch.tensor(tokens, device=logits.device)).tolist()
 
 
 def entropy(logits: torch.Tensor) -> float:

@@ -19,6 +19,7 @@ from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.outcome import Outcome
+from sirius_cli.engine.sampling import probabilities_of
 
 _NO_TOKEN: Final = -1
 
@@ -84,13 +85,13 @@ class WindowProgram:
         accepted, token = self._verdict(logits, drafted)
         count = self._committed(drafted, accepted)
         activity = self._learn(count)
-        dense = _probability(logits[: self._drafts], drafted)
+        dense = probabilities_of(logits[: self._drafts], drafted)
         place = logits[accepted]
         entropy = torch.special.entr(place.softmax(-1)).sum(-1)
         self.newest.copy_(token)
         self.length.add_(count)
         self.limit.sub_(count)
-        head = (count, accepted, token, _probability(place, token), entropy)
+        head = (count, accepted, token, probabilities_of(place, token), entropy)
         parts = (*head, drafted, probabilities, dense, activity)
         return torch.cat([part.double() for part in parts])
 
@@ -123,7 +124,7 @@ class WindowProgram:
             logits = self._model.logits(hidden[0])
             token = logits.argmax(-1)
             tokens.append(token)
-            probabilities.append(_probability(logits, token))
+            probabilities.append(probabilities_of(logits, token))
         return torch.cat(tokens), torch.cat(probabilities)
 
     def _verdict(self, logits: torch.Tensor, drafted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -147,8 +148,3 @@ class WindowProgram:
         if self._policy is not None:
             self._policy.checked(0)
         return self._watch.activity_of_first(count)
-
-
-def _probability(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """``fp32[N]``: the probability (temperature 1) of ``tokens[N]`` under ``logits[N, V]``."""
-    return (logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)).exp()

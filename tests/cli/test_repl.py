@@ -113,6 +113,7 @@ def test_ctrl_c_stops_only_the_answer(tmp_path: Path) -> None:
 
 def test_ctrl_c_at_the_prompt_says_how_to_leave(talk: "pexpect.spawn[str]") -> None:
     talk.send("half a line")
+    talk.expect("half a line")  # the line editor is up, and would not lose the signal
     talk.sendintr()
     talk.expect("Ctrl-D or /bye leaves")
     talk.expect(">>> ")
