@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +32,7 @@ from sirius_kernels.device import DeviceInfo
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
+from sirius_kernels.quant.matrix import Bits, QuantMatrix
 from sirius_kernels.select.op import select_rows
 
 GPUS = {
@@ -41,8 +43,11 @@ GPUS = {
     "gfx942": (DeviceInfo("MI300X", (9, 4), 304, 64 << 10), GPUTarget("hip", "gfx942", 64)),
 }
 TOKENS = (1, 16, 64)
-HIDDEN, NEURONS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, CAPACITY = 4096, 14336, 32, 8, 128, 128256, 2048
-_POINTERS = {torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.int32: "*i32", torch.int64: "*i64"}
+GROUP, HIDDEN, NEURONS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, CAPACITY = 32, 4096, 14336, 32, 8, 128, 128256, 2048
+_POINTERS = {
+    torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.int8: "*i8", torch.int32: "*i32", torch.int64: "*i64"
+}  # fmt: skip
+_CODES: dict[Bits, torch.dtype] = {8: torch.int8, 4: torch.int32}
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,20 @@ def ops_of_a_layer(tokens: int) -> dict[str, Callable[[], Any]]:
     cache, start = empty(1, KV_HEADS, CAPACITY, HEAD_DIM), empty(1, dtype=torch.int64)
     qkv = empty(1, tokens, HEADS + 2 * KV_HEADS, HEAD_DIM)
     turns = empty(1, tokens, 1, HEAD_DIM // 2, dtype=torch.complex64)
+
+    def copy(bits: Bits, *shape: int) -> QuantMatrix:
+        codes = empty(*shape[:-1], shape[-1] * bits // (8 if bits == 8 else 32), dtype=_CODES[bits])
+        return QuantMatrix(codes, empty(*shape[:-1], shape[-1] // GROUP), bits, GROUP)
+
     return {
+        f"{name}, int{bits}": call
+        for bits in _CODES
+        for name, call in {
+            "linear: head": partial(linear, x, copy(bits, VOCABULARY, HIDDEN), impl="triton"),
+            "mlp_hidden": partial(mlp_hidden, x, copy(bits, NEURONS, 2, HIDDEN), activation="silu", impl="triton"),
+            "mlp_down": partial(mlp_down, gate, copy(bits, NEURONS, HIDDEN), impl="triton"),
+        }.items()
+    } | {
         "normalise": lambda: normalise(x, empty(HIDDEN, dtype=torch.float32), eps=1e-5, centred=False, impl="triton"),
         "linear: qkv": lambda: linear(x, empty((HEADS + 2 * KV_HEADS) * HEAD_DIM, HIDDEN), impl="triton"),
         "linear: head": lambda: linear(x, empty(VOCABULARY, HIDDEN), impl="triton"),

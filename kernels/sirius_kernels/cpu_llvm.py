@@ -4,25 +4,35 @@ Numba's vectoriser does not find register tiles, and gives up on loops that fetc
 there a kernel's inner loop is written down as instructions. Vectors have eight fp32 lanes.
 """
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
+import llvmlite.binding
 from llvmlite import ir
 from numba.core import cgutils
 
 LANES = 8
-_FLOAT, _I64, _I32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-_BYTES = ir.IntType(8).as_pointer()
+MANY_REGISTERS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+"""Whether there are 32 registers of sixteen numbers, not 16 of eight."""
+_FLOAT, _I64, _I32, _I16, _I8 = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
+_BYTES = _I8.as_pointer()
 _LINE = 16  # fp32 numbers in a cache line
 
 
 class Emitter:
-    """Writes vector instructions at a builder's place. Pointers and offsets are LLVM values, offsets in elements."""
+    """Writes instructions on vectors of ``lanes`` numbers at a builder's place.
 
-    def __init__(self, builder: Any) -> None:
-        self.builder = builder
-        self._fma = self._declare(ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fmuladd.v{LANES}f32")
-        self._sum = self._declare(ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR]), f"llvm.vector.reduce.fadd.v{LANES}f32")
+    Pointers and offsets are LLVM values, offsets in elements. Vectors wider than the processor's become several.
+    """
+
+    def __init__(self, builder: Any, lanes: int = LANES) -> None:
+        self.builder, self.lanes = builder, lanes
+        self._vector, self._words = ir.VectorType(_FLOAT, lanes), ir.VectorType(_I32, lanes)
+        ternary = ir.FunctionType(self._vector, [self._vector] * 3)
+        self._fma = self._declare(ternary, f"llvm.fmuladd.v{lanes}f32")
+        reduction = ir.FunctionType(_FLOAT, [_FLOAT, self._vector])
+        self._sum = self._declare(reduction, f"llvm.vector.reduce.fadd.v{lanes}f32")
         hint = ir.FunctionType(ir.VoidType(), [_BYTES, _I32, _I32, _I32])
         self._fetch = self._declare(hint, "llvm.prefetch.p0")
 
@@ -30,14 +40,14 @@ class Emitter:
         return ir.Constant(_I64, value)
 
     def zeros(self) -> Any:
-        return ir.Constant(_VECTOR, [0.0] * LANES)
+        return ir.Constant(self._vector, [0.0] * self.lanes)
 
     def scalar_slot(self) -> Any:
         return cgutils.alloca_once(self.builder, _FLOAT)
 
     def slot(self) -> Any:
         """A vector on the stack, which the optimiser keeps in a register."""
-        return cgutils.alloca_once(self.builder, _VECTOR)
+        return cgutils.alloca_once(self.builder, self._vector)
 
     def move(self, pointer: Any, *offsets: Any) -> Any:
         for offset in offsets:
@@ -51,10 +61,57 @@ class Emitter:
     def store(self, value: Any, pointer: Any, vector: int = 0) -> None:
         self.builder.store(value, self._as_vector(pointer, vector), align=4)
 
+    def constant(self, value: float) -> Any:
+        """An fp32 number in every lane."""
+        return ir.Constant(self._vector, [value] * self.lanes)
+
     def broadcast(self, scalar: Any) -> Any:
-        nothing = ir.Constant(_VECTOR, ir.Undefined)
-        first = self.builder.insert_element(nothing, scalar, ir.Constant(_I32, 0))
-        return self.builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
+        return self._spread(scalar, self._vector)
+
+    def broadcast_word(self, pointer: Any) -> Any:
+        """The 32 bits from ``pointer`` on as an integer in every lane."""
+        return self._spread(self.builder.load(self.builder.bitcast(pointer, _I32.as_pointer()), align=2), self._words)
+
+    def load_words(self, pointer: Any) -> Any:
+        """32-bit integers from ``pointer`` on."""
+        return self.builder.load(self.builder.bitcast(pointer, self._words.as_pointer()), align=4)
+
+    def load_bytes(self, pointer: Any) -> Any:
+        """Signed bytes from ``pointer`` on, as fp32."""
+        octet = ir.VectorType(_I8, self.lanes)
+        values = self.builder.load(self.builder.bitcast(pointer, octet.as_pointer()), align=1)
+        return self.builder.sitofp(self.builder.sext(values, self._words), self._vector)
+
+    def bfloat16(self, pointer: Any) -> Any:
+        """The bfloat16 at ``pointer`` as fp32."""
+        bits = self.builder.zext(self.builder.load(self.builder.bitcast(pointer, _I16.as_pointer()), align=2), _I32)
+        return self.builder.bitcast(self.builder.shl(bits, ir.Constant(_I32, 16)), _FLOAT)
+
+    def shift_left(self, words: Any, bits: int) -> Any:
+        return self.builder.shl(words, self._all(bits))
+
+    def shift_right(self, words: Any, bits: int) -> Any:
+        """Zeros come in."""
+        return self.builder.lshr(words, self._all(bits))
+
+    def both(self, words: Any, mask: int) -> Any:
+        return self.builder.and_(words, self._all(mask))
+
+    def either(self, words: Any, mask: int) -> Any:
+        return self.builder.or_(words, self._all(mask))
+
+    def as_floats(self, words: Any) -> Any:
+        """The same bits as fp32 numbers."""
+        return self.builder.bitcast(words, self._vector)
+
+    def blend(self, lower: Any, upper: Any) -> Any:
+        """The lower half of one vector of integers and the upper half of another."""
+        lanes = [lane if lane < self.lanes // 2 else lane + self.lanes for lane in range(self.lanes)]
+        return self.builder.shuffle_vector(lower, upper, ir.Constant(self._words, lanes))
+
+    def total(self, vectors: Sequence[Any]) -> Any:
+        """Their sum, lane by lane."""
+        return functools.reduce(self.builder.fadd, vectors)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         """``a * b + c``."""
@@ -79,8 +136,16 @@ class Emitter:
         """The greatest multiple of ``step`` that ``count`` holds."""
         return self.builder.sub(count, self.builder.urem(count, self.number(step)))
 
+    def _all(self, value: int) -> Any:
+        return ir.Constant(self._words, [value] * self.lanes)
+
+    def _spread(self, scalar: Any, kind: Any) -> Any:
+        nothing = ir.Constant(kind, ir.Undefined)
+        first = self.builder.insert_element(nothing, scalar, ir.Constant(_I32, 0))
+        return self.builder.shuffle_vector(first, nothing, ir.Constant(self._words, [0] * self.lanes))
+
     def _as_vector(self, pointer: Any, vector: int) -> Any:
-        return self.builder.bitcast(self.move(pointer, self.number(vector * LANES)), _VECTOR.as_pointer())
+        return self.builder.bitcast(self.move(pointer, self.number(vector * self.lanes)), self._vector.as_pointer())
 
     def _declare(self, kind: Any, name: str) -> Any:
         return cgutils.get_or_insert_function(self.builder.module, kind, name)

@@ -55,6 +55,18 @@ def integers(where, count):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", error_model="numpy")
+def short_integers(where, count):  # type: ignore[no-untyped-def]
+    """``int16[count]`` at an address; empty at :data:`NOTHING`."""
+    return carray(_pointer(where), (count if where != NOTHING else 0,), np.int16)
+
+
+@njit(inline="always", error_model="numpy")
+def octets(where, count):  # type: ignore[no-untyped-def]
+    """``int8[count]`` at an address; empty at :data:`NOTHING`."""
+    return carray(_pointer(where), (count if where != NOTHING else 0,), np.int8)
+
+
+@njit(inline="always", error_model="numpy")
 def long_integers(where, count):  # type: ignore[no-untyped-def]
     """``int64[count]`` at an address; empty at :data:`NOTHING`."""
     return carray(_pointer(where), (count if where != NOTHING else 0,), np.int64)

@@ -12,8 +12,10 @@ from numba import njit, prange
 
 from sirius_kernels.cpu_math import gelu_tanh, silu
 from sirius_kernels.cpu_memory import NOTHING, floats, integers
+from sirius_kernels.cpu_quant import NATIVE, in_storage_order, rows_at, unpack_row, vector
+from sirius_kernels.cpu_quant import dot as quant_dot
 from sirius_kernels.cpu_stream import make_dot
-from sirius_kernels.cpu_tile import LANES, MOST_ROWS, make_tile
+from sirius_kernels.cpu_tile import LANES, MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
 
 # What happens to a unit's products before they are written.
 PLAIN: Final = 0
@@ -24,10 +26,8 @@ ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2, "relu": 3}
 _BLOCK_BYTES: Final = 1 << 18  # weights of a block stay in the L2 cache while every group of 16 rows passes over them
 _AHEAD_BYTES: Final = 1 << 13  # how far ahead of its use a picked row is fetched
 _dot_in_order, _dot_picked = make_dot(prefetch=False), make_dot(prefetch=True)
-_tile_4x2 = make_tile(4, 2, prefetch=True)
-_tile_1x2 = make_tile(1, 2, prefetch=True)
-_tile_8x1 = make_tile(8, 1, prefetch=True)
-_tile_1x1 = make_tile(1, 1, prefetch=True)
+_wide_tile, _wide_row = make_tile(WIDE_ROWS, TOKENS, prefetch=True), make_tile(1, TOKENS, prefetch=True)
+_tile, _row = make_tile(8, LANES, prefetch=True), make_tile(1, LANES, prefetch=True)
 _F = np.float32
 _SQRT_HALF, _HALF, _ONE = _F(math.sqrt(0.5)), _F(0.5), _F(1.0)
 
@@ -57,14 +57,16 @@ def _activate(values, count, step, lanes, kind):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
-def _rows_by_vector(weight, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
+def _rows_by_vector(store, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
     """One token. Unit u owns ``rows`` rows of ``len(x)`` weights from ``u * stride + first``. Writes ``out[units]``.
 
-    ``weight`` is flat; ``bias`` (by row) and ``active`` may be empty; ``gate[F]`` is read in mode ``SCALE`` alone.
+    ``bias`` (by row) and ``active`` may be empty; ``gate[F]`` is read in mode ``SCALE`` alone.
     """
+    weight, bits = store[0], store[4]
     units, depth = out.shape[0], x.shape[0]
+    x, origin = vector(x, bits)
     in_order = active.shape[0] == 0 and stride == rows * depth
-    ahead = 1 + _AHEAD_BYTES // (4 * rows * depth)
+    ahead = 1 + 8 * _AHEAD_BYTES // (bits * rows * depth)
     for part in prange(threads):
         low, high = part * units // threads, (part + 1) * units // threads
         values = np.empty((2, high - low), np.float32)
@@ -73,7 +75,9 @@ def _rows_by_vector(weight, stride, first, rows, x, bias, active, gate, mode, ki
             coming = unit(active, min(i + ahead, high - 1)) * stride + first
             for row in range(rows):
                 start, following = at + row * depth, coming + row * depth
-                if in_order:
+                if bits != NATIVE:
+                    value = quant_dot(store, start, x, origin, depth, following)
+                elif in_order:
                     value = _dot_in_order(weight, start, x, depth, following)
                 else:
                     value = _dot_picked(weight, start, x, depth, following)
@@ -114,19 +118,19 @@ def _multiply_block(weight, offsets, count, packed, group, depth, lanes, values)
     flat, at = packed.reshape(-1), group * depth * lanes
     out = values.reshape(-1)
     done = 0
-    if lanes == 2 * LANES:
-        while done + 4 <= count:
-            _tile_4x2(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
-            done += 4
+    if lanes == TOKENS:
+        while done + WIDE_ROWS <= count:
+            _wide_tile(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
+            done += WIDE_ROWS
         while done < count:
-            _tile_1x2(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
+            _wide_row(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
             done += 1
     else:
         while done + 8 <= count:
-            _tile_8x1(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
+            _tile(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
             done += 8
         while done < count:
-            _tile_1x1(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
+            _row(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
             done += 1
 
 
@@ -150,20 +154,27 @@ def _finish_block(values, units, rows, mode, kind, gate, active, base, token, la
 
 
 @njit(parallel=True, cache=True)
-def _rows_by_packed(weight, stride, first, rows, packed, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
+def _rows_by_packed(store, stride, first, rows, packed, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
+    weight, bits = store[0], store[4]
     groups, depth, lanes = packed.shape
     units = out.shape[1]
     block = max(8, min(64, _BLOCK_BYTES // (4 * depth * rows) // 8 * 8))
     for part in prange(threads):
         low, high = part * units // threads, (part + 1) * units // threads
         offsets = np.empty(block * rows + MOST_ROWS, np.int64)
+        places = np.arange(block * rows + MOST_ROWS) * depth
+        unpacked = np.empty((block * rows + MOST_ROWS) * depth if bits != NATIVE else 0, np.float32)
+        block_rows, block_at = (weight, offsets) if bits == NATIVE else (unpacked, places)
         values = np.empty((block * rows, lanes), np.float32)
         for base in range(low, high, block):
             count = min(block, high - base)
             for i in range(count * rows + MOST_ROWS):
                 offsets[i] = unit(active, min(base + i // rows, high - 1)) * stride + first + i % rows * depth
+            if bits != NATIVE:
+                for i in range(count * rows):
+                    unpack_row(store, offsets[i], depth, unpacked, places[i])
             for group in range(groups):
-                _multiply_block(weight, offsets, count * rows, packed, group, depth, lanes, values)
+                _multiply_block(block_rows, block_at, count * rows, packed, group, depth, lanes, values)
                 if bias.shape[0]:
                     for i in range(count * rows):
                         for lane in range(lanes):
@@ -171,9 +182,12 @@ def _rows_by_packed(weight, stride, first, rows, packed, bias, active, gate, mod
                 _finish_block(values, count, rows, mode, kind, gate, active, base, group * lanes, lanes, out)
 
 
-@njit("void(" + ", ".join(["int64"] * 18) + ")", cache=True)
+@njit("void(" + ", ".join(["int64"] * 21) + ")", cache=True)
 def rows_product(  # type: ignore[no-untyped-def]
     weight,
+    scales,
+    bits,
+    shift,
     total,
     stride,
     first,
@@ -195,19 +209,25 @@ def rows_product(  # type: ignore[no-untyped-def]
     """``x[tokens, depth]`` times the rows of ``units`` units, finished by ``mode``: ``out[tokens, units]``.
 
     All arguments are integers, arrays by their addresses. Unit u owns ``rows`` rows from ``u * stride + first`` of
-    the ``total`` weights. ``active[units]`` picks units (:data:`~sirius_kernels.cpu_memory.NOTHING`: all);
-    ``bias[biases]`` is by row; ``gate[tokens, gates]`` is read in mode ``SCALE`` alone.
+    the ``total`` weights, which are as :func:`~sirius_kernels.cpu_quant.rows_at` says. ``active[units]`` picks units
+    (:data:`~sirius_kernels.cpu_memory.NOTHING`: all); ``bias[biases]`` is by row; ``gate[tokens, gates]`` is read in
+    mode ``SCALE`` alone.
     """
-    weights, numbers, bias_values = floats(weight, total), integers(active, units), floats(bias, biases)
+    store = rows_at(weight, scales, total, bits, shift)
+    numbers, bias_values = integers(active, units), floats(bias, biases)
     if tokens == 1:
         _rows_by_vector(
-            weights, stride, first, rows, floats(x, depth), bias_values, numbers, floats(gate, gates), mode, kind,
+            store, stride, first, rows, floats(x, depth), bias_values, numbers, floats(gate, gates), mode, kind,
             floats(out, units), threads,
         )  # fmt: skip
         return
-    packed = pack(
-        floats(x, tokens * depth).reshape(tokens, depth), LANES if tokens <= LANES else 2 * LANES, depth, threads
-    )
+    values = floats(x, tokens * depth).reshape(tokens, depth)
+    if bits == 4:
+        ordered = np.empty_like(values)
+        for token in range(tokens):
+            in_storage_order(values[token], _ONE, ordered[token])
+        values = ordered
+    packed = pack(values, LANES if tokens <= LANES else TOKENS, depth, threads)
     given = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
     result = floats(out, tokens * units).reshape(tokens, units)
-    _rows_by_packed(weights, stride, first, rows, packed, bias_values, numbers, given, mode, kind, result, threads)
+    _rows_by_packed(store, stride, first, rows, packed, bias_values, numbers, given, mode, kind, result, threads)

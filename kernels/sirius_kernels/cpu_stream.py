@@ -11,10 +11,10 @@ from typing import Any, Final
 from numba import types
 from numba.extending import intrinsic
 
-from sirius_kernels.cpu_llvm import LANES, Emitter
+from sirius_kernels.cpu_llvm import LANES, MANY_REGISTERS, Emitter
 
 _SUMS = 4  # independent sums, so that an addition need not wait for the one before it
-ADD_ROWS: Final = 4  # rows that `add_rows` reads side by side
+ADD_ROWS: Final = 8 if MANY_REGISTERS else 4  # that `add_rows` reads side by side, each in registers
 ADD_COLUMNS: Final = 2 * LANES  # its step along a row: one cache line
 
 
@@ -58,11 +58,11 @@ def make_dot(*, prefetch: bool) -> Callable[..., float]:
 
 @intrinsic
 def add_rows(typingctx, rows, at, first, column, columns, scales, scale_at, scale_step, tokens, out, out_at, out_step):  # type: ignore[no-untyped-def]
-    """Add four weight rows, scaled for every token, to the tokens' sums.
+    """Add :data:`ADD_ROWS` weight rows, scaled for every token, to the tokens' sums.
 
     ``out[out_at + t * out_step + c] += sum_r scales[scale_at + r * scale_step + t] * rows[at[first + r] + column + c]``
-    for 4 rows r, ``tokens`` t and ``columns`` c (a multiple of 16), all in elements of flat fp32 arrays. ``at`` is an
-    ``int64`` array; the rows at ``at[first + 4 … first + 7]`` are fetched meanwhile.
+    for those rows r, ``tokens`` t and ``columns`` c (a multiple of 16), in elements of flat fp32 arrays. ``at`` is an
+    ``int64`` array; as many rows after these are fetched meanwhile.
     """
     index = types.intp
     signature = types.void(rows, at, index, index, index, scales, index, index, index, out, index, index)
@@ -70,7 +70,7 @@ def add_rows(typingctx, rows, at, first, column, columns, scales, scale_at, scal
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         rows, at, scales, out = (context.make_array(sig.args[i])(context, builder, args[i]).data for i in (0, 1, 5, 9))
         _, _, first, column, columns, _, scale_at, scale_step, tokens, _, out_at, out_step = args
-        emit = Emitter(builder)
+        emit = Emitter(builder, ADD_COLUMNS)
         starts = [builder.load(emit.move(at, first, emit.number(r))) for r in range(2 * ADD_ROWS)]
         streams = [emit.move(rows, start, column) for start in starts]
         factors = [emit.move(scales, scale_at, builder.mul(scale_step, emit.number(r))) for r in range(ADD_ROWS)]
@@ -78,15 +78,13 @@ def add_rows(typingctx, rows, at, first, column, columns, scales, scale_at, scal
         with emit.loop(emit.number(0), columns, ADD_COLUMNS) as c:
             for stream in streams[ADD_ROWS:]:
                 emit.prefetch(emit.move(stream, c))
-            weights = [[emit.load(emit.move(stream, c), v) for v in (0, 1)] for stream in streams[:ADD_ROWS]]
+            weights = [emit.load(emit.move(stream, c)) for stream in streams[:ADD_ROWS]]
             with emit.loop(emit.number(0), tokens, 1) as t:
                 sums = emit.move(target, builder.mul(t, out_step), c)
-                total = [emit.load(sums, v) for v in (0, 1)]
-                for factor, pair in zip(factors, weights, strict=True):
-                    scale = emit.broadcast(builder.load(emit.move(factor, t)))
-                    total = [emit.fma(scale, weight, value) for weight, value in zip(pair, total, strict=True)]
-                for v in (0, 1):
-                    emit.store(total[v], sums, v)
+                total = emit.load(sums)
+                for factor, weight in zip(factors, weights, strict=True):
+                    total = emit.fma(emit.broadcast(builder.load(emit.move(factor, t))), weight, total)
+                emit.store(total, sums)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -1,29 +1,32 @@
 """Register tiles: the inner loop of products of many weight rows with many tokens.
 
-A tile keeps ``rows * vectors`` accumulators in registers and for each step of the depth loop multiplies ``rows``
-broadcast scalars by ``vectors`` loaded vectors, so every number loaded is used several times.
+A tile keeps ``rows`` vectors of sums in registers and for each step of the depth loop multiplies ``rows`` broadcast
+scalars by a loaded vector, so every number loaded is used several times.
 """
 
-import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
 from numba import types
 from numba.extending import intrinsic
 
-from sirius_kernels.cpu_llvm import LANES, Emitter
+from sirius_kernels.cpu_llvm import LANES, MANY_REGISTERS, Emitter
 
-__all__ = ["LANES", "MOST_ROWS", "make_tile"]
+__all__ = ["LANES", "MOST_ROWS", "TOKENS", "WIDE_ROWS", "make_tile"]
+TOKENS: Final = 2 * LANES  # of a wide tile
+# A processor multiplies two vectors at a time and each takes four cycles, so eight sums keep it busy. Half as many rows
+# where sixteen numbers are two vectors: there eight rows would not leave a register.
+WIDE_ROWS: Final = 8 if MANY_REGISTERS else 4
 MOST_ROWS: Final = 8  # of one tile
 _UNROLL = 8
 
 
-def make_tile(rows: int, vectors: int, *, prefetch: bool) -> Callable[..., None]:
+def make_tile(rows: int, lanes: int, *, prefetch: bool) -> Callable[..., None]:
     """A function for use in compiled code that computes one tile of ``scalars @ vectors``.
 
     ``tile(a, a_at, a_from, b, b_from, b_step, out, out_at, out_step, depth, ahead)`` computes, in elements of flat
     fp32 arrays, ``out[out_at + r * out_step + lane] = sum_k a[a_at[a_from + r] + k] * b[b_from + k * b_step + lane]``
-    for ``rows`` r and ``8 * vectors`` lanes. ``a_at`` is an ``int64`` array. With ``prefetch`` the next ``rows`` rows
+    for ``rows`` r and ``lanes`` lanes. ``a_at`` is an ``int64`` array. With ``prefetch`` the next ``rows`` rows
     that it lists, which must be there, are fetched meanwhile.
     """
 
@@ -35,12 +38,12 @@ def make_tile(rows: int, vectors: int, *, prefetch: bool) -> Callable[..., None]
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             a, a_at, b, out = (context.make_array(sig.args[i])(context, builder, args[i]).data for i in (0, 1, 3, 6))
             _, _, a_from, _, b_from, b_step, _, out_at, out_step, depth = args
-            emit = Emitter(builder)
+            emit = Emitter(builder, lanes)
             offsets = [emit.move(a_at, a_from, emit.number(r)) for r in range(2 * rows if prefetch else rows)]
             pointers = [emit.move(a, builder.load(offset)) for offset in offsets]
             scalars, following = pointers[:rows], pointers[rows:]
-            sums = [[emit.slot() for _ in range(vectors)] for _ in range(rows)]
-            for total in itertools.chain(*sums):
+            sums = [emit.slot() for _ in range(rows)]
+            for total in sums:
                 builder.store(emit.zeros(), total)
             column = emit.move(b, b_from)
             whole = emit.whole(depth, _UNROLL)
@@ -51,10 +54,8 @@ def make_tile(rows: int, vectors: int, *, prefetch: bool) -> Callable[..., None]
                     _multiply(emit, scalars, column, b_step, builder.add(k, emit.number(step)), sums)
             with emit.loop(whole, depth, 1) as k:
                 _multiply(emit, scalars, column, b_step, k, sums)
-            for r, totals in enumerate(sums):
-                target = emit.move(out, out_at, builder.mul(out_step, emit.number(r)))
-                for v, total in enumerate(totals):
-                    emit.store(builder.load(total), target, v)
+            for r, total in enumerate(sums):
+                emit.store(builder.load(total), emit.move(out, out_at, builder.mul(out_step, emit.number(r))))
             return context.get_dummy_value()
 
         return signature, codegen
@@ -62,12 +63,10 @@ def make_tile(rows: int, vectors: int, *, prefetch: bool) -> Callable[..., None]
     return tile  # type: ignore[no-any-return]
 
 
-def _multiply(emit: Emitter, scalars: list[Any], column: Any, step: Any, k: Any, sums: list[list[Any]]) -> None:
+def _multiply(emit: Emitter, scalars: list[Any], column: Any, step: Any, k: Any, sums: list[Any]) -> None:
     """Add row ``k`` of the vectors times element ``k`` of every row of scalars."""
     builder = emit.builder
-    row = emit.move(column, builder.mul(k, step))
-    loaded = [emit.load(row, v) for v in range(len(sums[0]))]
-    for pointer, totals in zip(scalars, sums, strict=True):
+    vector = emit.load(emit.move(column, builder.mul(k, step)))
+    for pointer, total in zip(scalars, sums, strict=True):
         scalar = emit.broadcast(builder.load(emit.move(pointer, k)))
-        for vector, total in zip(loaded, totals, strict=True):
-            builder.store(emit.fma(scalar, vector, builder.load(total)), total)
+        builder.store(emit.fma(scalar, vector, builder.load(total)), total)

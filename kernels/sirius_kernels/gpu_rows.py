@@ -15,6 +15,8 @@ from sirius_kernels import tuned
 from sirius_kernels.contracts import Activation
 from sirius_kernels.device import device_info
 from sirius_kernels.gpu_config import rows_config
+from sirius_kernels.gpu_quant import load_weights, stored
+from sirius_kernels.quant.matrix import Weight
 
 # What happens to a unit's products before they are written.
 PLAIN: Final = 0
@@ -39,8 +41,8 @@ def activate(x, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def rows_kernel(  # type: ignore[no-untyped-def]
-    x, weight, bias, active, gate, out,
-    units, depth, tokens, stride, first, neurons,
+    x, weight, scales, bias, active, gate, out,
+    units, depth, tokens, stride, first, neurons, BITS: tl.constexpr, SHIFT: tl.constexpr,
     ROWS: tl.constexpr, MODE: tl.constexpr, KIND: tl.constexpr, BIASED: tl.constexpr, PICKED: tl.constexpr,
     BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
@@ -54,9 +56,11 @@ def rows_kernel(  # type: ignore[no-untyped-def]
     begin = unit.to(tl.int64) * stride + first
     token = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
     if BLOCK_N == 1:
-        y0, y1 = _by_vector(x, weight, begin, live, depth, ROWS, BLOCK_U, BLOCK_K)
+        y0, y1 = _by_vector(x, weight, scales, begin, live, depth, BITS, SHIFT, ROWS, BLOCK_U, BLOCK_K)
     else:
-        y0, y1 = _by_tokens(x, weight, begin, live, token, tokens, depth, ROWS, BLOCK_U, BLOCK_K, BLOCK_N)
+        y0, y1 = _by_tokens(
+            x, weight, scales, begin, live, token, tokens, depth, BITS, SHIFT, ROWS, BLOCK_U, BLOCK_K, BLOCK_N
+        )
     if BIASED:
         row = begin // depth
         y0 += tl.load(bias + row, mask=live, other=0.0).to(tl.float32)[:, None]
@@ -75,7 +79,10 @@ def rows_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _by_vector(x, weight, begin, live, depth, ROWS: tl.constexpr, BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr):  # type: ignore[no-untyped-def]
+def _by_vector(  # type: ignore[no-untyped-def]
+    x, weight, scales, begin, live, depth,
+    BITS: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr, BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr,
+):  # fmt: skip
     """One token: products are added up where they are made, and across the block once, at the end."""
     sum0 = tl.zeros((BLOCK_U, BLOCK_K), tl.float32)
     sum1 = tl.zeros((BLOCK_U, BLOCK_K), tl.float32)
@@ -83,17 +90,17 @@ def _by_vector(x, weight, begin, live, depth, ROWS: tl.constexpr, BLOCK_U: tl.co
         column = k + tl.arange(0, BLOCK_K)
         inside = column < depth
         values = tl.load(x + column, mask=inside, other=0.0).to(tl.float32)[None, :]
-        rows = weight + begin[:, None] + column[None, :]
+        start, places = begin[:, None], column[None, :]
         both = live[:, None] & inside[None, :]
-        sum0 += tl.load(rows, mask=both, other=0.0).to(tl.float32) * values
+        sum0 += load_weights(weight, scales, start, places, both, BITS, SHIFT).to(tl.float32) * values
         if ROWS == 2:
-            sum1 += tl.load(rows + depth, mask=both, other=0.0).to(tl.float32) * values
+            sum1 += load_weights(weight, scales, start + depth, places, both, BITS, SHIFT).to(tl.float32) * values
     return tl.sum(sum0, 1)[:, None], tl.sum(sum1, 1)[:, None]
 
 
 @triton.jit
 def _by_tokens(  # type: ignore[no-untyped-def]
-    x, weight, begin, live, token, tokens, depth,
+    x, weight, scales, begin, live, token, tokens, depth, BITS: tl.constexpr, SHIFT: tl.constexpr,
     ROWS: tl.constexpr, BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Several tokens, on the matrix units."""
@@ -106,17 +113,19 @@ def _by_tokens(  # type: ignore[no-untyped-def]
         values = tl.load(
             x + token.to(tl.int64)[None, :] * depth + column[:, None], mask=known & inside[:, None], other=0.0
         )
-        rows = weight + begin[:, None] + column[None, :]
+        start, places = begin[:, None], column[None, :]
         both = live[:, None] & inside[None, :]
-        sum0 = tl.dot(tl.load(rows, mask=both, other=0.0), values, sum0, input_precision="ieee")
+        rows = load_weights(weight, scales, start, places, both, BITS, SHIFT).to(values.dtype)
+        sum0 = tl.dot(rows, values, sum0, input_precision="ieee")
         if ROWS == 2:
-            sum1 = tl.dot(tl.load(rows + depth, mask=both, other=0.0), values, sum1, input_precision="ieee")
+            rows = load_weights(weight, scales, start + depth, places, both, BITS, SHIFT).to(values.dtype)
+            sum1 = tl.dot(rows, values, sum1, input_precision="ieee")
     return sum0, sum1
 
 
 def rows_product(
     x: torch.Tensor,
-    weight: torch.Tensor,
+    weight: Weight,
     bias: torch.Tensor | None,
     active: torch.Tensor | None,
     gate: torch.Tensor | None,
@@ -136,13 +145,14 @@ def rows_product(
     out = torch.empty(tokens, units, dtype=x.dtype, device=x.device)
     if out.numel() == 0:
         return out
+    codes, scales, bits, shift = stored(weight)
     device, sizes = device_info(x.device), (units, depth, rows, tokens, x.element_size())
     config = tuned.chosen("rows", sizes, device.name, rows_config(*sizes, device))
     grid = (triton.cdiv(units, config.units), triton.cdiv(tokens, config.tokens))
     rows_kernel[grid](
-        x.contiguous(), weight, weight if bias is None else bias, weight if active is None else active,
-        weight if gate is None else gate.contiguous(), out, units, depth, tokens, stride, first, neurons,
-        ROWS=rows, MODE=mode, KIND=kind, BIASED=bias is not None, PICKED=active is not None,
+        x.contiguous(), codes, scales, codes if bias is None else bias, codes if active is None else active,
+        codes if gate is None else gate.contiguous(), out, units, depth, tokens, stride, first, neurons, BITS=bits,
+        SHIFT=shift, ROWS=rows, MODE=mode, KIND=kind, BIASED=bias is not None, PICKED=active is not None,
         BLOCK_U=config.units, BLOCK_K=config.depth, BLOCK_N=config.tokens,
         num_warps=config.warps, num_stages=config.stages, enable_fp_fusion=True,
     )  # fmt: skip

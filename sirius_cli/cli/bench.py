@@ -73,6 +73,8 @@ def bench(
     keep: options.Keep = None,
     refresh: options.Refresh = None,
     decay: options.Decay = None,
+    draft_precision: options.DraftPrecision = None,
+    draft_group: options.DraftGroup = None,
     window: options.Window = None,
     confidence: options.Confidence = None,
     accept: options.Accept = None,

@@ -141,7 +141,7 @@ def _notes(made: _Plan) -> list[str]:
         if top.speedup > 1 and top.window > 1
         else "no window is faster than dense decoding",
         f"acceptance: {advance.name} of {advance.model}, {len(advance.windows)} windows, "
-        f"{draft.method} {draft.keep:g}, {correction.accept}",
+        f"{draft.words}, {correction.accept}",
         f"costs: {made.found.model} on {made.found.device} at depth {made.depth}; dense {costs.dense:.2f} ms, draft "
         f"{costs.draft:.2f} ms",
     ]

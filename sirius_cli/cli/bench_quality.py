@@ -104,12 +104,15 @@ def _load(plan: "Plan", choice: "ModelChoice", profile: "Profile") -> "tuple[Any
     from sirius_cli.services import session
     from sirius_cli.services.bench.quality import evaluation, runs
     from sirius_cli.services.bench.quality import plan as plans
+    from sirius_cli.services.model_folder import weights_identity
+    from sirius_cli.services.progress import loading
 
+    engine: Any
     with progress.progress_display() as report:
         found = session.find_model(choice, report)
-    with diagnostics.status(f"loading {found.name}"):
-        engine: Any = session.load_engine(found, choice, profile)
-    identity = plan, plans.weights_identity(found.path), engine.loaded.dtype
+        report(loading(found.name))
+        engine = session.load_engine(found, choice, profile, report)
+    identity = plan, weights_identity(found.path), engine.loaded.dtype
     id = plans.run_id(*identity)
     return engine, evaluation.Run(id, runs.runs_dir() / id, plan, plans.answers_id(*identity))
 

@@ -34,6 +34,9 @@ _DECODE_HELP = "Tokens to decode after each prompt; '' leaves whole answers out.
 _Decode = Annotated[str, typer.Option("--n-gen", "-n", metavar="N,…", help=_DECODE_HELP)]
 _Depth = Annotated[str, typer.Option("--depth", metavar="N,…", help="Tokens in the KV cache before a step or a check.")]
 _Check = Annotated[str, typer.Option("--check", metavar="N,…", help="Lengths of checks to time.")]
+_Precisions = Annotated[
+    str, typer.Option("--draft-precision", metavar="P,…", help="Bits that draft steps read: native, int8, int4.")
+]
 _Keep = Annotated[str, typer.Option("--keep", metavar="X,…", help="Fractions of neurons that draft steps keep.")]
 _PROFILE_HELP = "Decode with this profile; may be given several times. Default: the usual one, and exact."
 _Profiles = Annotated[list[str] | None, typer.Option("--profile", metavar="NAME|FILE", help=_PROFILE_HELP)]
@@ -66,6 +69,8 @@ def speed(
     depth: _Depth = "512",
     check: _Check = "1,2,4,8,16,32,64",
     keep: _Keep = "0.5",
+    draft_precision: _Precisions = "native",
+    draft_group: options.DraftGroup = None,
     profile: _Profiles = None,
     window: _Window = "",
     baseline: _Baseline = None,
@@ -93,7 +98,7 @@ def speed(
         prefills=numbers("--n-prompt", n_prompt),
         depths=numbers("--depth", depth),
         checks=numbers("--check", check),
-        drafts=_drafts(keep),
+        drafts=_drafts(keep, draft_precision, draft_group),
         decodes=numbers("--n-gen", n_gen),
         profiles=() if random_weights is not None or not n_gen.strip() else _decodes(profile, window),
         advance=None if advance_from is None else read_advance(advance_from),
@@ -116,6 +121,7 @@ def load(choice: "ModelChoice", shape: str | None, report: "Progress", *, plain:
     from sirius_cli.config.resolve import resolve_profile
     from sirius_cli.services import session
     from sirius_cli.services.bench import shapes
+    from sirius_cli.services.progress import loading
 
     dense = resolve_profile("dense", {}, {}).profile
     if shape is not None:
@@ -123,8 +129,8 @@ def load(choice: "ModelChoice", shape: str | None, report: "Progress", *, plain:
         with diagnostics.status(f"drawing random weights of {shape}", plain=plain):
             return shapes.load_random(shape, found, choice, dense), None
     model = session.find_model(choice, report)
-    with diagnostics.status(f"loading {model.name}", plain=plain):
-        return session.load_engine(model, choice, dense), model.path
+    report(loading(model.name))
+    return session.load_engine(model, choice, dense, report), model.path
 
 
 def numbers(flag: str, text: str) -> tuple[int, ...]:
@@ -166,16 +172,33 @@ def _refuse_beside_random_weights(context: typer.Context) -> None:
             raise UsageError(f"--{parameter} needs real weights, --random-weights has none", "leave one of them out")
 
 
-def _drafts(text: str) -> "tuple[DraftSpec, ...]":
-    from sirius_cli.core.profile import DraftSpec
-
+def _drafts(text: str, precisions: str, group: int | None) -> "tuple[DraftSpec, ...]":
+    """Coarse and fine drafts of every fraction in every precision, and the dense one of every copy."""
     try:
         keeps = [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise UsageError(f"--keep cannot be {text!r}", "give fractions with commas between") from error
     if any(not 0 < keep <= 1 for keep in keeps):
         raise UsageError(f"--keep cannot be {text!r}", "give fractions above 0 and at most 1")
-    return tuple(DraftSpec(method=method, keep=keep) for keep in keeps for method in ("coarse", "fine"))
+    sparse = [(method, keep) for keep in keeps for method in ("coarse", "fine")]
+    found = []
+    for precision in (part.strip() for part in precisions.split(",") if part.strip()):
+        usual = sparse if precision == "native" else [("dense", 1.0), *sparse]
+        found += [_draft(method, keep, precision, group) for method, keep in usual]
+    return tuple(dict.fromkeys(found))
+
+
+def _draft(method: str, keep: float, precision: str, group: int | None) -> "DraftSpec":
+    from sirius_cli.config.resolve import Override, resolve_profile
+
+    values: dict[str, Override] = {
+        "draft.method": (method, ""),
+        "draft.keep": (keep, "flag --keep"),
+        "draft.precision": (precision, "flag --draft-precision"),
+    }
+    if group is not None:
+        values["draft.group"] = (group, "flag --draft-group")
+    return resolve_profile("dense", values, {}).profile.draft
 
 
 def _decodes(names: list[str] | None, windows: str) -> "tuple[Decode, ...]":

@@ -38,6 +38,8 @@ def chat(
     keep: options.Keep = None,
     refresh: options.Refresh = None,
     decay: options.Decay = None,
+    draft_precision: options.DraftPrecision = None,
+    draft_group: options.DraftGroup = None,
     window: options.Window = None,
     confidence: options.Confidence = None,
     accept: options.Accept = None,
@@ -127,12 +129,12 @@ def read_prompt(prompt: str | None, *, raw: bool) -> str:
 def open_session(choice: "ModelChoice", profile: "Profile", spec: "AnswerSpec", look: "Look") -> "Session":
     """Fetch and load the model, showing how far that is."""
     from sirius_cli.services import session
+    from sirius_cli.services.progress import loading
 
-    with interrupts.at_once():
-        with progress.progress_display(plain=look.quiet) as report:
-            found = session.find_model(choice, report)
-        with diagnostics.status(f"loading {found.name}", plain=look.quiet):
-            return session.Session(session.load_engine(found, choice, profile), spec)
+    with interrupts.at_once(), progress.progress_display(plain=look.quiet) as report:
+        found = session.find_model(choice, report)
+        report(loading(found.name))
+        return session.Session(session.load_engine(found, choice, profile, report), spec)
 
 
 def _talks(prompt: str | None, look: "Look") -> bool:

@@ -61,6 +61,10 @@ Refresh = Annotated[
     int | None, _option("--refresh", help="Coarse: choose the neurons anew after so many checks; 0: never.")
 ]
 Decay = Annotated[float | None, _option("--decay", help="Coarse: weight that a check leaves of the text before it.")]
+DraftPrecision = Annotated[
+    str | None, _option("--draft-precision", metavar="native|int8|int4", help="In how many bits a draft reads weights.")
+]
+DraftGroup = Annotated[int | None, _option("--draft-group", help="Weights that share a scale: 32, 64 or 128.")]
 Window = Annotated[int | None, _option("--window", help="Tokens per check.")]
 Confidence = Annotated[
     float | None, _option("--confidence", help="A draft ends early once it is less sure than this; 0: never.")
@@ -120,6 +124,8 @@ _OVERRIDES = (
     _Override("--keep", "draft.keep"),
     _Override("--refresh", "draft.refresh"),
     _Override("--decay", "draft.decay"),
+    _Override("--draft-precision", "draft.precision"),
+    _Override("--draft-group", "draft.group"),
     _Override("--spr", "draft.keep", lambda sparsity: round(1.0 - sparsity, 12)),
     _Override("--window", "correction.window"),
     _Override("--kernel-size", "correction.window"),

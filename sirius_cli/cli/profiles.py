@@ -28,7 +28,7 @@ def list_command(json: options.Json = False) -> None:
     if json:
         output.write_json({"schema_version": _SCHEMA_VERSION, "default": DEFAULT_PROFILE, "profiles": entries})
         return
-    columns = ["PROFILE", "METHOD", "KEEP", "WINDOW", "ACCEPT", "FROM", "DESCRIPTION"]
+    columns = ["PROFILE", "DRAFT", "WINDOW", "ACCEPT", "FROM", "DESCRIPTION"]
     output.write_table(columns, [_row(entry) for entry in entries])
 
 
@@ -83,10 +83,10 @@ def _faults(error: ProfileError) -> list[dict[str, str]]:
 def _row(entry: dict[str, Any]) -> list[str]:
     origin = "shipped" if entry["shipped"] else "own"
     if entry["profile"] is None:
-        return [entry["name"], "-", "-", "-", "-", origin, f"faulty: see sirius profiles validate {entry['file']}"]
+        return [entry["name"], "-", "-", "-", origin, f"faulty: see sirius profiles validate {entry['file']}"]
     profile = Profile.model_validate(entry["profile"])
     checked = [str(profile.correction.window), profile.correction.accept] if profile.corrects else ["-", "-"]
-    return [profile.name, profile.draft.method, f"{profile.draft.keep:g}", *checked, origin, profile.description]
+    return [profile.name, profile.draft.words, *checked, origin, profile.description]
 
 
 def _yaml_lines(resolved: ResolvedProfile, origin: bool) -> list[str]:

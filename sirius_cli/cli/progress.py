@@ -22,7 +22,7 @@ def _one_line_each() -> Progress:
     seen: set[str] = set()
 
     def note(event: ProgressEvent) -> None:
-        if event.stage not in seen:
+        if event.stage not in seen and not event.fleeting:
             seen.add(event.stage)
             diagnostics.note(event.stage)
 

@@ -18,6 +18,8 @@ _VARIABLES = {
     "draft.keep": "SIRIUS_KEEP",
     "draft.refresh": "SIRIUS_REFRESH",
     "draft.decay": "SIRIUS_DECAY",
+    "draft.precision": "SIRIUS_DRAFT_PRECISION",
+    "draft.group": "SIRIUS_DRAFT_GROUP",
     "correction.window": "SIRIUS_WINDOW",
     "correction.confidence": "SIRIUS_CONFIDENCE",
     "correction.accept": "SIRIUS_ACCEPT",

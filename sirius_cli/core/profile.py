@@ -5,6 +5,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Method = Literal["dense", "coarse", "fine"]
+Precision = Literal["native", "int8", "int4"]
+Group = Literal[32, 64, 128]
 AcceptRule = Literal["exact", "likelihood"]
 SCHEMA_VERSION: Final = 1
 
@@ -14,7 +16,7 @@ class _Part(BaseModel):
 
 
 class DraftSpec(_Part):
-    """The cheap steps: which neurons of each MLP a draft step uses."""
+    """The cheap steps: which neurons of each MLP a draft step uses, and in how many bits it reads the weights."""
 
     method: Method = Field(default="coarse", description="dense, coarse (one set a prompt) or fine (one set a token)")
     keep: float = Field(default=0.5, gt=0.0, le=1.0, description="fraction of the neurons kept")
@@ -22,6 +24,23 @@ class DraftSpec(_Part):
     decay: float = Field(
         default=1.0, gt=0.0, le=1.0, description="coarse: what a check leaves of the weight of all text before it"
     )
+    precision: Precision = Field(default="native", description="native, or a quantised copy of the weights: int8, int4")
+    group: Group = Field(default=32, description="int8, int4: weights that share a scale; 32, 64 or 128")
+
+    @property
+    def native_dense(self) -> bool:
+        """Whether a step reads all weights as they are: then there is nothing to draft with."""
+        return self.method == "dense" and self.precision == "native"
+
+    @property
+    def words(self) -> str:
+        """What tells it from others, in few words: "coarse 0.5", "dense int4 g32"."""
+        parts: list[str] = [self.method]
+        if self.method != "dense":
+            parts.append(f"{self.keep:g}")
+        if self.precision != "native":
+            parts += [self.precision, f"g{self.group}"]
+        return " ".join(parts)
 
 
 class CorrectionSpec(_Part):
@@ -49,5 +68,5 @@ class Profile(_Part):
 
     @property
     def corrects(self) -> bool:
-        """Whether a dense check follows the draft. A dense draft needs none."""
-        return self.draft.method != "dense" and self.correction.enabled
+        """Whether a dense check follows the draft. A step that is dense needs none."""
+        return not self.draft.native_dense and self.correction.enabled

@@ -10,6 +10,7 @@ from sirius_kernels.contracts import Activation, Impl
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
+from sirius_kernels.quant.matrix import Weight
 from sirius_kernels.select.op import select_rows
 
 OP_NAMES = ("normalise", "linear", "mlp", "select_rows", "attention")
@@ -34,14 +35,14 @@ class Ops:
         """See :func:`sirius_kernels.norm.op.normalise`."""
         return normalise(x, weight, bias, eps=eps, centred=centred, impl=self.impl)
 
-    def linear(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    def linear(self, x: torch.Tensor, weight: Weight, bias: torch.Tensor | None = None) -> torch.Tensor:
         """See :func:`sirius_kernels.linear.op.linear`."""
         return linear(x, weight, bias, impl=self.impl)
 
     def mlp_hidden(
         self,
         x: torch.Tensor,
-        gate_up: torch.Tensor,
+        gate_up: Weight,
         bias: torch.Tensor | None,
         *,
         activation: Activation,
@@ -51,7 +52,7 @@ class Ops:
         return mlp_hidden(x, gate_up, bias, activation=activation, active=active, impl=self.impl)
 
     def mlp_gate(
-        self, x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, *, activation: Activation
+        self, x: torch.Tensor, gate_up: Weight, bias: torch.Tensor | None, *, activation: Activation
     ) -> torch.Tensor:
         """See :func:`sirius_kernels.mlp.op.mlp_gate`."""
         return mlp_gate(x, gate_up, bias, activation=activation, impl=self.impl)
@@ -60,7 +61,7 @@ class Ops:
         self,
         x: torch.Tensor,
         gate: torch.Tensor,
-        gate_up: torch.Tensor,
+        gate_up: Weight,
         bias: torch.Tensor | None,
         *,
         active: torch.Tensor | None = None,
@@ -71,7 +72,7 @@ class Ops:
     def mlp_down(
         self,
         hidden: torch.Tensor,
-        down_t: torch.Tensor,
+        down_t: Weight,
         bias: torch.Tensor | None,
         *,
         active: torch.Tensor | None = None,

@@ -56,10 +56,13 @@ class Draft:
 class CorrectionLoop:
     """Decodes rows, one step of all of them at a time. ``policy`` None is dense; ``statistic`` learns from checks.
 
+    ``model`` checks, ``drafter`` drafts: the same model, or one over a copy of its weights in fewer bits.
+
     Rows that have been prefilled may join at any time. Each keeps its own pace: while one is checked, others draft.
     """
 
     model: Decoder
+    drafter: Decoder
     tokens: Tokens
     cache: KVCache
     spec: CorrectionSpec
@@ -122,7 +125,7 @@ class CorrectionLoop:
         starts = [self.cache.lengths[draft.row.place] + len(draft.ids) for draft in drafts]
         self.policy.focus(places)
         newest = [draft.window[-1:] for draft in drafts]
-        logits = run_rows(self.model, self.cache, places, newest, starts, self.policy)
+        logits = run_rows(self.drafter, self.cache, places, newest, starts, self.policy)
         chosen = [draft.row.chooser.choose(logits[i]) for i, draft in enumerate(drafts)]
         probabilities = token_probabilities(logits, [token for token, _ in chosen])
         for draft, (token, distribution), probability in zip(drafts, chosen, probabilities, strict=True):

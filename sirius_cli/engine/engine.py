@@ -15,6 +15,7 @@ from sirius_cli.engine.correction import CorrectionLoop
 from sirius_cli.engine.device import Placement, place
 from sirius_cli.engine.drafts import cost_of, make_policy
 from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost
+from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory, quantise, size_of
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
@@ -65,8 +66,17 @@ class Engine:
     ``programs`` runs greedy windows as single programs, which a GPU replays; drafts then take all of their steps.
     """
 
-    def __init__(self, model: Decoder, tokens: Tokens, profile: Profile, loaded: Loaded, placement: Placement) -> None:
+    def __init__(
+        self,
+        model: Decoder,
+        tokens: Tokens,
+        profile: Profile,
+        loaded: Loaded,
+        placement: Placement,
+        drafters: Drafters | None = None,
+    ) -> None:
         self.model = model
+        self.drafters = drafters or Drafters(model)
         self.tokens = tokens
         self.profile = profile
         self.loaded = loaded
@@ -90,19 +100,24 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
+        copies: CopyMaker = quantise,
     ) -> "Engine":
         """Load the model of ``folder`` (config.json, safetensors, tokenizer).
 
-        Raises ``ModelError`` for what is broken or unsupported, ``EnvironmentProblem`` for a device that is not there
-        or too small.
+        ``copies`` makes the quantised copies of the weights that drafts read, the one of ``profile`` at once. Raises
+        ``ModelError`` for what is broken or unsupported, ``EnvironmentProblem`` for a device that is not there or too
+        small, ``UsageError`` for a draft that the model or the device cannot have.
         """
         start = perf_counter()
         placement = place(device, dtype, threads)
         config = read_config(folder)
+        expect_memory(parameter_counts(config), profile.draft, placement)
         weights = load_weights(folder, config, dtype=placement.dtype, device=placement.device)
         model = Decoder(config, weights, placement.ops)
+        drafters = Drafters(model, copies)
+        drafters.of(profile.draft)
         loaded = _loaded(name, placement, model, start)
-        return cls(model, Tokens.load(folder), profile, loaded, placement)
+        return cls(model, Tokens.load(folder), profile, loaded, placement, drafters)
 
     @classmethod
     def load_random(
@@ -128,7 +143,7 @@ class Engine:
 
     def twin(self, profile: Profile) -> "Engine":
         """Another engine over the same weights, with its own text and ``profile``."""
-        return Engine(self.model, self.tokens, profile, self.loaded, self._placement)
+        return Engine(self.model, self.tokens, profile, self.loaded, self._placement, self.drafters)
 
     @property
     def weight_bytes(self) -> int:
@@ -138,7 +153,7 @@ class Engine:
     @property
     def draft_cost(self) -> StepCost | None:
         """What a draft step of the present profile costs on a single text; None without a draft."""
-        return cost_of(self.profile.draft, self.model.config.intermediate_size, self.counts)
+        return cost_of(self.profile.draft, self.model.config.intermediate_size, self.counts, self._draft_size)
 
     @property
     def token_cache_bytes(self) -> int:
@@ -177,7 +192,7 @@ class Engine:
         if depth + room > self.context:
             message = f"{depth} + {room} tokens do not fit the context of {self.loaded.model}, {self.context}"
             raise UsageError(message, "measure at a smaller depth")
-        return Probe(self.model, self.counts, depth=depth, room=room, dtype=self._placement.dtype)
+        return Probe(self.model, self.drafters, self.counts, depth=depth, room=room, dtype=self._placement.dtype)
 
     @torch.inference_mode()
     def dense_step_ms(self) -> float | None:
@@ -258,7 +273,8 @@ class Engine:
         mlp = self._policy(statistic, 1, masked=True) if self._sparse_alone else None
         if mlp is not None:
             mlp.begin(row.place)
-        return [score_behind(self.model, cache, first, ids, mlp or dense_mlp) for ids in continuations]
+        model = self.model if mlp is None else self.drafters.of(self.profile.draft)
+        return [score_behind(model, cache, first, ids, mlp or dense_mlp) for ids in continuations]
 
     def _prefill(self, row: Row, loop: CorrectionLoop, reused: int, cancelled: Callable[[], bool] = _never) -> Events:
         """Read the prompt of ``row``, choose its first token, and let it join ``loop`` unless that was all."""
@@ -306,11 +322,14 @@ class Engine:
 
     def _policy(self, statistic: NeuronStatistic | None, rows: int, *, masked: bool) -> DraftPolicy | None:
         neurons = self.model.config.intermediate_size
-        return make_policy(self.profile.draft, statistic, neurons, rows, self.counts, self.model.ops, masked=masked)
+        return make_policy(
+            self.profile.draft, statistic, neurons, rows, self.counts, self._draft_size, self.model.ops, masked=masked
+        )
 
     def _loop(self, cache: KVCache, statistic: NeuronStatistic | None, began: float) -> CorrectionLoop:
         policy = self._policy(statistic, len(cache.lengths), masked=self.masked)
-        return CorrectionLoop(self.model, self.tokens, cache, self.profile.correction, policy, statistic, began)
+        drafter, correction = self.drafters.of(self.profile.draft), self.profile.correction
+        return CorrectionLoop(self.model, drafter, self.tokens, cache, correction, policy, statistic, began)
 
     def _loop_of(self, row: Row, text: Text, began: float) -> CorrectionLoop:
         """The loop for one text: whole windows as programs where that pays and nothing is drawn at random.
@@ -325,7 +344,13 @@ class Engine:
         if self._programmed is None or not fits:
             policy = self._policy(text.statistic, 1, masked=False)
             self._programmed = ProgrammedLoop(
-                self.model, self.tokens, text.cache, profile.correction, policy, text.statistic
+                self.model,
+                self.drafters.of(profile.draft),
+                self.tokens,
+                text.cache,
+                profile.correction,
+                policy,
+                text.statistic,
             )
             self._made_for = profile
         self._programmed.restart(began)
@@ -365,7 +390,11 @@ class Engine:
 
     @property
     def _sparse_alone(self) -> bool:
-        return self.profile.draft.method != "dense" and not self.profile.correction.enabled
+        return not self.profile.draft.native_dense and not self.profile.correction.enabled
+
+    @property
+    def _draft_size(self) -> float:
+        return size_of(self.profile.draft, self._placement.dtype.itemsize)
 
     @property
     def _learns(self) -> bool:

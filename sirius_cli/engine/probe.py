@@ -10,6 +10,7 @@ import torch
 from sirius_cli.core.profile import DraftSpec
 from sirius_cli.engine.drafts import make_policy
 from sirius_cli.engine.drafts.policy import DraftPolicy
+from sirius_cli.engine.drafts.quantised import Drafters, size_of
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.forward import run_rows
@@ -29,10 +30,19 @@ class Probe:
     """
 
     def __init__(
-        self, model: Decoder, counts: ParameterCounts, *, depth: int, room: int, dtype: torch.dtype, seed: int = 0
+        self,
+        model: Decoder,
+        drafters: Drafters,
+        counts: ParameterCounts,
+        *,
+        depth: int,
+        room: int,
+        dtype: torch.dtype,
+        seed: int = 0,
     ) -> None:
         device = model.weights.head.device
-        self._model, self._counts, self.depth = model, counts, depth
+        self._model, self._drafters, self._counts, self.depth = model, drafters, counts, depth
+        self._itemsize = dtype.itemsize
         self._cache = KVCache(model.config, 1, depth + room, dtype=dtype, device=device)
         generator = torch.Generator().manual_seed(seed)
         self._ids = torch.randint(model.weights.embedding.shape[0], (depth + room,), generator=generator).tolist()
@@ -47,47 +57,47 @@ class Probe:
 
     def dense_step(self) -> float:
         """Seconds of one dense decode step."""
-        return self._time(1, dense_mlp)
+        return self._time(self._model, 1, dense_mlp)
 
     def check(self, tokens: int) -> float:
         """Seconds of a check of ``tokens`` tokens, its activations watched as in decoding."""
-        return self._time(tokens, self._watch)
+        return self._time(self._model, tokens, self._watch)
 
     def drafts(self, spec: DraftSpec) -> DraftPolicy:
-        """The policy of ``spec``, not dense, with its neurons selected for this text."""
-        model = self._model
-        policy = make_policy(spec, self._statistic, model.config.intermediate_size, 1, self._counts, model.ops)
+        """The policy of ``spec``, not native dense, with its neurons selected for this text."""
+        model, size = self._model, size_of(spec, self._itemsize)
+        policy = make_policy(spec, self._statistic, model.config.intermediate_size, 1, self._counts, size, model.ops)
         if policy is None:
             raise ValueError("a dense step is no draft")
         policy.begin(0)
         return policy
 
-    def draft_step(self, policy: DraftPolicy) -> float:
-        """Seconds of one step of a policy that :meth:`drafts` gave."""
-        return self._time(1, policy)
+    def draft_step(self, spec: DraftSpec, policy: DraftPolicy) -> float:
+        """Seconds of one step of the policy that :meth:`drafts` gave for ``spec``."""
+        return self._time(self._drafters.of(spec), 1, policy)
 
     @torch.inference_mode()
     def prefill(self, tokens: int) -> float:
         """Seconds of a dense prefill of ``tokens`` behind the text, in chunks as prompts are read."""
         start = perf_counter()
         for first in range(0, tokens, CHUNK):
-            self._run(self.depth + first, min(CHUNK, tokens - first), dense_mlp, last_only=True)
+            self._run(self._model, self.depth + first, min(CHUNK, tokens - first), dense_mlp, last_only=True)
         return perf_counter() - start
 
     @torch.inference_mode()
     def _fill(self) -> None:
         for first in range(0, self.depth, CHUNK):
             count = min(CHUNK, self.depth - first)
-            self._run(first, count, self._statistic, last_only=True)
+            self._run(self._model, first, count, self._statistic, last_only=True)
             self._statistic.fold([0], [count], [count])
 
     @torch.inference_mode()
-    def _time(self, tokens: int, mlp: MlpRunner) -> float:
+    def _time(self, model: Decoder, tokens: int, mlp: MlpRunner) -> float:
         start = perf_counter()
-        self._run(self.depth, tokens, mlp)
+        self._run(model, self.depth, tokens, mlp)
         return perf_counter() - start
 
-    def _run(self, start: int, tokens: int, mlp: MlpRunner, *, last_only: bool = False) -> None:
+    def _run(self, model: Decoder, start: int, tokens: int, mlp: MlpRunner, *, last_only: bool = False) -> None:
         ids = self._ids[start : start + tokens]
-        logits = run_rows(self._model, self._cache, [0], [ids], [start], mlp, last_only=last_only)
+        logits = run_rows(model, self._cache, [0], [ids], [start], mlp, last_only=last_only)
         int(logits[-1].argmax())  # a step ends when its token is known, on a GPU too

@@ -29,14 +29,15 @@ class ProgrammedLoop(CorrectionLoop):
     def __init__(
         self,
         model: Decoder,
+        drafter: Decoder,
         tokens: Tokens,
         cache: KVCache,
         spec: CorrectionSpec,
         policy: DraftPolicy | None,
         statistic: NeuronStatistic | None,
     ) -> None:
-        super().__init__(model, tokens, cache, spec, policy, statistic, perf_counter())
-        self._program = WindowProgram(model, cache, spec, policy, statistic, len(tokens.eos_ids))
+        super().__init__(model, drafter, tokens, cache, spec, policy, statistic, perf_counter())
+        self._program = WindowProgram(model, drafter, cache, spec, policy, statistic, len(tokens.eos_ids))
         self._replay = Replay(self._program.run, self._program.state)
         self._activity: tuple[float, ...] = ()
         self.overshot = False

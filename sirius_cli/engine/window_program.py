@@ -52,6 +52,7 @@ class WindowProgram:
     def __init__(
         self,
         model: Decoder,
+        drafter: Decoder,
         cache: KVCache,
         spec: CorrectionSpec,
         policy: DraftPolicy | None,
@@ -60,7 +61,7 @@ class WindowProgram:
     ) -> None:
         device = model.weights.head.device
         self.newest, self.length, self.limit = (torch.zeros(1, dtype=torch.int64, device=device) for _ in range(3))
-        self._model, self._cache, self._spec, self._policy = model, cache, spec, policy
+        self._model, self._drafter, self._cache, self._spec, self._policy = model, drafter, cache, spec, policy
         self._statistic = statistic
         self._watch = statistic or (Watch() if policy is not None else None)
         self._eos = torch.full((stops,), _NO_TOKEN, dtype=torch.int64, device=device)
@@ -120,8 +121,8 @@ class WindowProgram:
         token, tokens, probabilities = self.newest, [self.newest[:0]], [self.newest[:0].float()]
         for step in range(self._drafts):
             assert self._policy is not None
-            hidden = self._model.run(token[None], self.length + step, self._cache, mlp=self._policy)
-            logits = self._model.logits(hidden[0])
+            hidden = self._drafter.run(token[None], self.length + step, self._cache, mlp=self._policy)
+            logits = self._drafter.logits(hidden[0])
             token = logits.argmax(-1)
             tokens.append(token)
             probabilities.append(probabilities_of(logits, token))

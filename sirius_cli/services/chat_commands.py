@@ -29,6 +29,8 @@ _SETTINGS = {
     "keep": _Setting("draft.keep", float),
     "refresh": _Setting("draft.refresh", int),
     "decay": _Setting("draft.decay", float),
+    "draft-precision": _Setting("draft.precision", str),
+    "draft-group": _Setting("draft.group", int),
     "window": _Setting("correction.window", int),
     "confidence": _Setting("correction.confidence", float),
     "accept": _Setting("correction.accept", str),

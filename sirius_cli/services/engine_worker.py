@@ -77,9 +77,10 @@ class EngineWorker:
             self._audience.dismiss(_FAREWELL)
 
     def _load(self, opening: Open) -> Engine:
-        found = session.find_model(opening.choice, throttled(self._report))
+        report = throttled(self._report)
+        found = session.find_model(opening.choice, report)
         self._audience.announce(Loading(found.name))
-        engine = session.load_engine(found, opening.choice, opening.profile)
+        engine = session.load_engine(found, opening.choice, opening.profile, report)
         self._audience.announce(Ready(engine.loaded, engine.context, resident_bytes()))
         return engine
 

@@ -2,6 +2,7 @@
 
     builtin/NAME/model.gguf    fetched files
     converted/KEY/             safetensors and tokenizer of the GGUF file whose SHA-256 starts with KEY
+    quantised/KEY/FORMAT/      copies of a model's weights in fewer bits, for drafts
     staging/KEY/               a build or a removal under way; only the holder of KEY's lock may be in there
     locks/KEY.lock
     hashes/*.json              SHA-256 of files already read, by path, size and time
@@ -52,6 +53,10 @@ class ModelStore:
 
     def converted(self, sha256: str) -> Path:
         return self.root / "converted" / key_of(sha256)
+
+    def quantised(self, identity: str) -> Path:
+        """The copies of the model whose weights have this ``identity``; its lock has the folder's name."""
+        return self.root / "quantised" / hashlib.sha256(identity.encode()).hexdigest()[:24]
 
     def all_converted(self) -> list[tuple[Path, Manifest]]:
         """Every finished conversion, by name."""

@@ -8,7 +8,7 @@ from sirius_cli.errors import ModelError, UsageError
 from sirius_cli.services.builtin_model import BUILTINS, BuiltinModel, fetch_builtin, find_builtin
 from sirius_cli.services.gguf_convert import ensure_converted
 from sirius_cli.services.hub_model import cached_models, fetch_folder, fetch_gguf
-from sirius_cli.services.model_folder import ModelFacts, check_folder, folder_size, read_facts
+from sirius_cli.services.model_folder import ModelFacts, check_folder, folder_size, read_facts, weights_identity
 from sirius_cli.services.model_spec import BuiltinSpec, FolderSpec, GgufSpec, HubSpec, ModelSpec, parse_spec
 from sirius_cli.services.model_store import ModelStore, key_of
 from sirius_cli.services.progress import Progress, silent
@@ -104,7 +104,7 @@ def plan_removal(spec: str) -> Removal:
         ModelError: there is nothing to remove.
     """
     parsed = parse_spec(spec)
-    targets = tuple((path, key) for path, key in _own_files(parsed) if path.exists())
+    targets = tuple((path, key) for path, key in (*_own_files(parsed), *_copies(parsed)) if path.exists())
     if not targets:
         raise _nothing_to_remove(parsed, spec)
     return Removal(_display_name(parsed), targets, sum(folder_size(path) for path, _ in targets))
@@ -203,6 +203,16 @@ def _own_files(spec: ModelSpec) -> list[tuple[Path, str]]:
     if isinstance(spec, BuiltinSpec):
         files.append((store.builtin(spec.name).parent, f"builtin-{spec.name}"))
     return files
+
+
+def _copies(spec: ModelSpec) -> list[tuple[Path, str]]:
+    """The quantised copies of a model, whoever made the model itself."""
+    try:
+        path = _ready_path(spec)
+    except ModelError:
+        return []
+    folder = None if path is None else _store().quantised(weights_identity(path))
+    return [] if folder is None else [(folder, folder.name)]
 
 
 def _nothing_to_remove(spec: ModelSpec, text: str) -> UsageError | ModelError:

@@ -21,13 +21,13 @@ def profile_for(mode: Mode, profile: Profile) -> Profile:
 
 def mode_of(profile: Profile) -> Mode:
     """The mode in which ``profile`` runs."""
-    if profile.draft.method == "dense":
+    if profile.draft.native_dense:
         return "dense"
     return "sirius" if profile.corrects else "sparse"
 
 
 def _sparse(profile: Profile) -> DraftSpec:
-    return DraftSpec() if profile.draft.method == "dense" else profile.draft
+    return DraftSpec() if profile.draft.native_dense else profile.draft
 
 
 def _with(profile: Profile, name: str, draft: DraftSpec, *, enabled: bool) -> Profile:

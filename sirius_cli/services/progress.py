@@ -7,14 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """``stage`` is the sentence to show. ``done`` and ``total`` are bytes; a ``total`` of None is not known."""
+    """``stage`` is the sentence to show. ``done`` and ``total`` are bytes; a ``total`` of None is not known.
+
+    What is ``fleeting`` is worth showing while it lasts, and not worth a line in a log.
+    """
 
     stage: str
     done: int = 0
     total: int | None = None
+    fleeting: bool = False
 
 
 Progress = Callable[[ProgressEvent], None]
+
+
+def loading(name: str) -> ProgressEvent:
+    """The model called ``name`` is read into memory."""
+    return ProgressEvent(f"Loading {name}", fleeting=True)
 
 
 def silent(event: ProgressEvent) -> None:

@@ -12,7 +12,8 @@ from sirius_cli.core.profile import Profile
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.errors import ModelError, UsageError
 from sirius_cli.services.answer import text_of
-from sirius_cli.services.progress import Progress
+from sirius_cli.services.draft_copies import StoredCopies
+from sirius_cli.services.progress import Progress, silent
 
 if TYPE_CHECKING:
     from sirius_cli.services.models import ResolvedModel
@@ -116,8 +117,10 @@ def find_model(choice: ModelChoice, progress: Progress) -> "ResolvedModel":
     return models.resolve(choice.model, offline=choice.offline, progress=progress)
 
 
-def load_engine(found: "ResolvedModel", choice: ModelChoice, profile: Profile) -> Engine:
+def load_engine(found: "ResolvedModel", choice: ModelChoice, profile: Profile, progress: Progress = silent) -> Engine:
     """Load the model. torch is imported here, after the cheap mistakes were found.
+
+    ``progress`` is told of quantised copies that have to be made, now for ``profile`` and later for others.
 
     Raises:
         SiriusError: if it cannot be read or the device is missing.
@@ -131,6 +134,7 @@ def load_engine(found: "ResolvedModel", choice: ModelChoice, profile: Profile) -
         device=choice.device,
         dtype=choice.dtype,
         threads=choice.threads,
+        copies=StoredCopies(found.path, progress),
     )
     return cast(Engine, engine)
 

@@ -154,7 +154,7 @@ class AnswerFold:
 
     @property
     def _drafts(self) -> bool:
-        return self.profile is None or self.profile.draft.method != "dense"
+        return self.profile is None or not self.profile.draft.native_dense
 
     def _draft_is_over(self) -> bool:
         """No event tells that a check begins; it does once a window is full or the draft doubts itself."""
@@ -244,9 +244,14 @@ def _cell(checked: Checked, committed: Committed) -> WindowCell:
 
 def _method(profile: Profile) -> str:
     draft = profile.draft
-    if draft.method == "dense":
+    if draft.native_dense:
         return "dense"
-    return f"{draft.method} {draft.keep:.0%}" + ("" if profile.corrects else ", unchecked")
+    parts: list[str] = [draft.method]
+    if draft.method != "dense":
+        parts.append(f"{draft.keep:.0%}")
+    if draft.precision != "native":
+        parts.append(draft.precision)
+    return " ".join(parts) + ("" if profile.corrects else ", unchecked")
 
 
 def _product(values: tuple[float, ...]) -> float:

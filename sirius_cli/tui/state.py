@@ -94,6 +94,8 @@ class ChatState:
         match self._engine:
             case "starting" | "working" | "loading" | "gone":
                 return self._engine
+        if self.working is not None:
+            return "working"
         return self.current.phase if self.current else "idle"
 
     @property
@@ -110,7 +112,9 @@ class ChatState:
         """Take the next item of the feed."""
         match item:
             case Working():
-                self._engine, self.working = _WORKING, item
+                self.working = item
+                if not self.accepts_questions:  # one that does prepares a copy of its weights for another draft
+                    self._engine = _WORKING
             case Loading():
                 self._engine, self._model, self.working = _LOADING, item.model, None
             case Ready():
@@ -174,7 +178,7 @@ class ChatState:
         self._model, self._memory = item.loaded.model, item.memory
 
     def _happened(self, item: Happened) -> None:
-        answer = self._answers.get(item.question)
+        answer, self.working = self._answers.get(item.question), None
         if answer is None and self.adopts:
             answer = self._adopt(item.question)
         if answer is not None:

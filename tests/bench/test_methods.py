@@ -9,7 +9,8 @@ from sirius_cli.config.faults import ProfileError
 from sirius_cli.config.resolve import resolve_profile
 from sirius_cli.errors import ModelError, UsageError
 from sirius_cli.services.bench.quality.methods import Method, methods
-from sirius_cli.services.bench.quality.plan import Plan, run_id, weights_identity
+from sirius_cli.services.bench.quality.plan import Plan, run_id
+from sirius_cli.services.model_folder import weights_identity
 
 SIRIUS = resolve_profile("sirius", {}, {}).profile
 

@@ -34,7 +34,7 @@ def sirius(tmp_path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch, capsys: 
         engine = FakeEngine(clock)
         clock.round = -1
         monkeypatch.setattr(session, "find_model", lambda choice, progress: ResolvedModel(choice.model, tmp_path))
-        monkeypatch.setattr(session, "load_engine", lambda found, choice, profile: engine)
+        monkeypatch.setattr(session, "load_engine", lambda found, choice, profile, progress: engine)
         monkeypatch.setattr(shapes, "load_random", lambda *arguments: engine)
         code = entry.main(["bench", *arguments])
         return code, *capsys.readouterr()

@@ -71,7 +71,7 @@ class FakeProbe:
     def drafts(self, spec: DraftSpec) -> Any:
         return SimpleNamespace(cost=SimpleNamespace(read=spec.keep), seconds=spec.keep)
 
-    def draft_step(self, policy: Any) -> float:
+    def draft_step(self, spec: DraftSpec, policy: Any) -> float:
         return self.clock.tick("draft", policy.seconds)
 
 

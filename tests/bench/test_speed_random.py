@@ -110,7 +110,7 @@ def test_an_engine_of_random_weights_runs_every_pass_and_writes_tokens_without_w
     assert engine.loaded.model == "tiny (random weights)"
     probe = engine.probe(8, 4)
     assert probe.check(4) > 0
-    assert probe.draft_step(probe.drafts(DraftSpec(method="coarse"))) > 0
+    assert probe.draft_step(DraftSpec(method="coarse"), probe.drafts(DraftSpec(method="coarse"))) > 0
     assert probe.cache_bytes == 8 * engine.token_cache_bytes
     prompt = tuple(engine.tokens.encode("some words", special=True))
     events = engine.generate(GenerationRequest(prompt * 4, max_new_tokens=6, ignore_eos=True))

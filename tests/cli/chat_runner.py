@@ -42,7 +42,7 @@ def run_chat(chat_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         loaded: list[session.ModelChoice] = []
         chosen = engine or FakeEngine()
 
-        def load(found: ResolvedModel, choice: session.ModelChoice, profile: object) -> FakeEngine:
+        def load(found: ResolvedModel, choice: session.ModelChoice, profile: object, progress: object) -> FakeEngine:
             loaded.append(choice)
             if isinstance(chosen, BaseException):
                 raise chosen

@@ -44,5 +44,5 @@ SCENARIOS: dict[str, Callable[[], FakeEngine]] = {
 if __name__ == "__main__":
     scenario = SCENARIOS[sys.argv[1]]
     session.find_model = lambda choice, progress: ResolvedModel(choice.model, Path())
-    session.load_engine = lambda found, choice, profile: scenario()
+    session.load_engine = lambda found, choice, profile, progress: scenario()
     sys.exit(main(sys.argv[2:]))

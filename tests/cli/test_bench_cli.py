@@ -26,7 +26,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     monkeypatch.setenv("SIRIUS_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "find_model", lambda choice, progress: SimpleNamespace(name="fake", path=folder))
-    monkeypatch.setattr(session, "load_engine", lambda found, choice, profile: fake)
+    monkeypatch.setattr(session, "load_engine", lambda found, choice, profile, progress: fake)
     rows = [{"question": f"What is item {number}?", "answer": f"#### {number}"} for number in range(6)]
     Path("items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return fake

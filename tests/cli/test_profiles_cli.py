@@ -38,7 +38,8 @@ def test_list_shows_shipped_and_own_profiles(own: Path) -> None:
     assert result.exit_code == 0
     rows = {line.split()[0]: line.split() for line in result.stdout.splitlines()}
     assert rows["sirius"][1:6] == ["coarse", "0.5", "16", "likelihood", "shipped"]
-    assert rows["dense"][1:6] == ["dense", "1", "-", "-", "shipped"]
+    assert rows["dense"][1:5] == ["dense", "-", "-", "shipped"]
+    assert rows["exact"][1:7] == ["dense", "int8", "g64", "16", "exact", "shipped"]
     assert rows["mine"][1:] == ["coarse", "0.5", "9", "likelihood", "own", "My", "own."]
 
 
@@ -54,7 +55,7 @@ def test_a_faulty_own_profile_does_not_hide_the_others(own: Path) -> None:
     assert entries["sirius"]["profile"]["correction"]["window"] == 16
 
 
-@pytest.mark.parametrize("name", ["dense", "coarse", "fine", "sirius", "sirius-fine", "exact"])
+@pytest.mark.parametrize("name", ["dense", "coarse", "fine", "sirius", "sirius-fine", "exact", "turbo"])
 def test_what_show_prints_is_a_profile_of_the_same_values(name: str, own: Path) -> None:
     for flags in ([], ["--origin"]):
         (own / "copy.yaml").write_text(sirius("show", name, *flags).stdout)

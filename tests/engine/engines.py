@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_models import VOCABULARY
+from tiny_models import VOCABULARY, random_tokens
 from tokenizers import Tokenizer, decoders
 from tokenizers.models import WordLevel
 
 from sirius_cli.core.events import Committed, CommittedToken, Drafted, Finished, Loaded, StepEvent
 from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
+from sirius_cli.core.request import GenerationRequest
 from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.device import Placement
 from sirius_cli.engine.engine import Engine
@@ -38,9 +39,31 @@ def make_engine(folder: Path, *, ops: Ops | None = None, eos: frozenset[int] = f
     return Engine(model, letters(eos), DENSE, loaded, placement)
 
 
-def profile(method: str, *, keep: float = 0.5, refresh: int = 0, decay: float = 1.0, **correction: Any) -> Profile:
-    draft = DraftSpec(method=method, keep=keep, refresh=refresh, decay=decay)  # type: ignore[arg-type]
-    return Profile(draft=draft, correction=CorrectionSpec(**correction))  # type: ignore[arg-type]
+def profile(
+    method: str,
+    *,
+    keep: float = 0.5,
+    refresh: int = 0,
+    decay: float = 1.0,
+    precision: str = "native",
+    group: int = 32,
+    **correction: Any,
+) -> Profile:
+    draft = DraftSpec.model_validate(
+        {"method": method, "keep": keep, "refresh": refresh, "decay": decay, "precision": precision, "group": group}
+    )
+    return Profile(draft=draft, correction=CorrectionSpec(**correction))
+
+
+def prompt(length: int = 9, seed: int = 0) -> tuple[int, ...]:
+    return tuple(random_tokens(1, length, seed=seed)[0].tolist())
+
+
+def generate(engine: Engine, chosen: Profile, request: GenerationRequest) -> list[StepEvent]:
+    """The answer by ``chosen``, nothing of an earlier text used again."""
+    engine.profile = chosen
+    engine._text = None
+    return list(engine.generate(request))
 
 
 def tokens_of(events: Iterable[StepEvent], row: int = 0) -> list[CommittedToken]:

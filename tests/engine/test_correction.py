@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 import torch
-from engines import DENSE, drafts_of, ids_of, make_engine, profile, text_of, tokens_of
+from engines import DENSE, drafts_of, generate, ids_of, make_engine, profile, prompt, text_of, tokens_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_models import VARIANTS, VOCABULARY, random_tokens
+from tiny_models import VARIANTS, VOCABULARY
 
 from sirius_cli.core.events import Checked, Committed, Drafted, Finished, Prefilled
 from sirius_cli.core.metrics import fold
@@ -23,16 +23,6 @@ from sirius_cli.engine.kv_cache import KVCache
 fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBA = Ops("numba", "test")
 # Random models repeat themselves less, and disagree with their drafts more, than trained ones: good for testing.
-
-
-def prompt(length: int = 9, seed: int = 0) -> tuple[int, ...]:
-    return tuple(random_tokens(1, length, seed=seed)[0].tolist())
-
-
-def generate(engine, chosen, request):
-    engine.profile = chosen
-    engine._text = None
-    return list(engine.generate(request))
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -18,7 +18,8 @@ def test_every_pass_takes_time(engine):
     assert probe.check(8) > 0
     assert probe.prefill(8) > 0
     for method in ("coarse", "fine"):
-        assert probe.draft_step(probe.drafts(DraftSpec(method=method))) > 0
+        spec = DraftSpec(method=method)
+        assert probe.draft_step(spec, probe.drafts(spec)) > 0
 
 
 def test_a_pass_reads_the_keys_of_its_depth(engine):

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from engines import ids_of, make_engine, profile, text_of
+from engines import ids_of, make_engine, profile, prompt, text_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_models import random_tokens
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sirius_cli.core.events import Checked, Drafted, Finished, Prefilled
@@ -14,10 +13,6 @@ from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine.backend import Ops, torch_ops
 
 fuzz = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def prompt(length=9, seed=0):
-    return tuple(random_tokens(1, length, seed=seed)[0].tolist())
 
 
 def engines(folder, **options):

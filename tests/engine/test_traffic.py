@@ -64,7 +64,7 @@ def test_a_step_touches_what_is_said(method, tokens, tiny_model):
     if method != "dense":
         statistic = NeuronStatistic(len(config.layers), 1, config.intermediate_size)
         spec, counts = DraftSpec(method=method, keep=0.4), parameter_counts(config)
-        mlp = make_policy(spec, statistic, config.intermediate_size, 1, counts, decoder.ops)
+        mlp = make_policy(spec, statistic, config.intermediate_size, 1, counts, 1.0, decoder.ops)
         mlp.begin(0)
     with Counting(tensors_of(decoder.weights), (*cache.k, *cache.v)) as counting:
         hidden = decoder.run(torch.ones(1, tokens, dtype=torch.int64), torch.tensor([context]), cache, mlp=mlp)

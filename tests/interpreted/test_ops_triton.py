@@ -10,6 +10,7 @@ from sirius_kernels.gpu_config import MOST_TOKENS
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
+from sirius_kernels.quant.rounding import quantised
 from sirius_kernels.select.op import select_rows
 from sirius_kernels.testing import assert_close
 
@@ -60,6 +61,32 @@ def test_mlp(tokens, width, neurons, projections, kind, biased, share, seed):
     gate = mlp_gate(x, gate_up, bias, activation=kind, impl="torch")
     agree(mlp_up, x, gate, gate_up, bias, active=active)
     agree(mlp_down, torch.randn(tokens, count, generator=g), down_t, down_bias, active=active)
+
+
+@fuzz
+@given(
+    tokens=st.sampled_from([1, 2, 17, MOST_TOKENS + 1]),
+    neurons=st.sampled_from([3, 40]),
+    projections=st.sampled_from([1, 2]),
+    bits=st.sampled_from([4, 8]),
+    group=st.sampled_from([32, 64, 128]),
+    kind=ACTIVATIONS,
+    share=st.sampled_from([None, 0.5]),
+    seed=st.integers(0, 99),
+)
+def test_quantised_weights(tokens, neurons, projections, bits, group, kind, share, seed):
+    g, width = generator(seed), 3 * max(64, group)
+    x = torch.randn(tokens, width, generator=g) * width**-0.5  # products near 1, where activations have no tails
+    gate_up = quantised(torch.randn(neurons, projections, width, generator=g), bits, group)
+    down_t = quantised(torch.randn(neurons, width, generator=g), bits, group)
+    count = neurons if share is None else int(share * neurons)
+    active = None if share is None else torch.randperm(neurons, generator=g)[:count].sort().values.to(torch.int32)
+    agree(linear, x, down_t)
+    agree(mlp_hidden, x, gate_up, activation=kind, active=active)
+    gate = mlp_gate(x, gate_up, activation=kind, impl="torch")
+    agree(mlp_gate, x, gate_up, activation=kind)
+    agree(mlp_up, x, gate, gate_up, active=active)
+    agree(mlp_down, torch.randn(tokens, count, generator=g), down_t, active=active)
 
 
 @pytest.mark.parametrize("tokens", [1, 5, 20])

@@ -152,5 +152,5 @@ def _find(choice: session.ModelChoice, progress: Progress) -> ResolvedModel:
 if __name__ == "__main__":
     scenario = sys.argv.pop(1)
     session.find_model = _find
-    session.load_engine = lambda found, choice, profile: _load(scenario)  # type: ignore[assignment]
+    session.load_engine = lambda found, choice, profile, progress: _load(scenario)  # type: ignore[assignment]
     engine_worker.main()

@@ -58,6 +58,8 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
         "draft.keep": 1,
         "draft.refresh": 2,
         "draft.decay": 0.9,
+        "draft.precision": "int4",
+        "draft.group": 128,
         "correction.enabled": False,
         "correction.window": 3,
         "correction.confidence": 0.5,
@@ -82,6 +84,8 @@ def test_every_variable_is_heard() -> None:
         "SIRIUS_KEEP": "1",
         "SIRIUS_REFRESH": "2",
         "SIRIUS_DECAY": "0.9",
+        "SIRIUS_DRAFT_PRECISION": "int8",
+        "SIRIUS_DRAFT_GROUP": "64",
         "SIRIUS_WINDOW": "3",
         "SIRIUS_CONFIDENCE": "0.5",
         "SIRIUS_ACCEPT": "exact",
@@ -91,7 +95,14 @@ def test_every_variable_is_heard() -> None:
     }
     resolved = resolve_profile(None, {}, env)
     assert set(resolved.origins.values()) == {f"env {name}" for name in env}
-    assert resolved.profile.draft.model_dump() == {"method": "fine", "keep": 1.0, "refresh": 2, "decay": 0.9}
+    assert resolved.profile.draft.model_dump() == {
+        "method": "fine",
+        "keep": 1.0,
+        "refresh": 2,
+        "decay": 0.9,
+        "precision": "int8",
+        "group": 64,
+    }
     correction = {
         "enabled": False,
         "window": 3,

@@ -9,6 +9,8 @@ from sirius_kernels.attention.op import attention
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
+from sirius_kernels.quant.matrix import BLOCK, Bits
+from sirius_kernels.quant.rounding import quantised
 from sirius_kernels.select.op import select_rows
 from sirius_kernels.testing import assert_close
 
@@ -19,7 +21,7 @@ Case = tuple[str, Callable[[], None]]
 
 def cases(device: torch.device, *, small: bool) -> Iterator[Case]:
     """Name and check of every case; a check raises AssertionError with the place of the worst error."""
-    widths = [(48, 53)] if small else [(63, 131), (1536, 8960), (4096, 14336)]
+    widths = [(48, 53), (64, 53)] if small else [(63, 131), (1536, 8960), (4096, 14336)]
     for dtype in [torch.float32] if small else TOLERANCES:
         for tokens in (1, 3, 16) if small else (1, 2, 3, 16, 17, 64, 65):
             for hidden, neurons in widths:
@@ -57,6 +59,19 @@ def _products(device: torch.device, dtype: torch.dtype, tokens: int, hidden: int
     yield f"mlp_down, {about}", _agrees(dtype, mlp_down, drawn(tokens, neurons), down_t)
     yield f"linear, {about}", _agrees(dtype, linear, x, down_t, bias)
     yield f"normalise, {about}", _agrees(dtype, normalise, x, weight, eps=1e-5, centred=False)
+    if hidden % BLOCK == 0:
+        yield from _quantised(about, dtype, x, gate_up, down_t, drawn(tokens, neurons))
+
+
+def _quantised(
+    about: str, dtype: torch.dtype, x: torch.Tensor, gate_up: torch.Tensor, down_t: torch.Tensor, inner: torch.Tensor
+) -> Iterator[Case]:
+    formats: tuple[Bits, ...] = (8, 4)
+    for bits in formats:
+        rows, downs = quantised(gate_up, bits, 32), quantised(down_t, bits, 32)
+        yield f"mlp_hidden, int{bits}, {about}", _agrees(dtype, mlp_hidden, x, rows, activation="silu")
+        yield f"mlp_down, int{bits}, {about}", _agrees(dtype, mlp_down, inner, downs)
+        yield f"linear, int{bits}, {about}", _agrees(dtype, linear, x, downs)
 
 
 def _agrees(dtype: torch.dtype, op: Callable[..., torch.Tensor], *arguments: Any, **options: Any) -> Callable[[], None]:

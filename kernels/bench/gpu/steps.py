@@ -85,7 +85,7 @@ class Steps:
     def window(self, policy: Any) -> Callable[[], object]:
         """A whole window as decoding records it, always behind the same text."""
         spec = CorrectionSpec(enabled=True, window=self.size, accept="likelihood", confidence=0.0)
-        program = WindowProgram(self.model, self.cache, spec, policy, None, 1)
+        program = WindowProgram(self.model, self.model, self.cache, spec, policy, None, 1)
         program.begin(1, self.context, self.size - 1, frozenset())
 
         def run() -> torch.Tensor:
@@ -98,7 +98,7 @@ class Steps:
     def policy(self, method: Any) -> Any:
         spec = DraftSpec(method=method, keep=KEEP)
         policy = make_policy(
-            spec, self.statistic, self.shape.neurons, 1, self.engine.counts, self.model.ops
+            spec, self.statistic, self.shape.neurons, 1, self.engine.counts, 1.0, self.model.ops
         )  # fmt: skip
         assert policy is not None
         policy.begin(0)

@@ -6,17 +6,14 @@ from numba import njit, prange
 
 from sirius_kernels.cpu_math import exp, tanh
 from sirius_kernels.cpu_memory import address, floats, long_integers, threads
-from sirius_kernels.cpu_tile import LANES, MOST_ROWS, make_tile
+from sirius_kernels.cpu_tile import LANES, MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
 
 _F = np.float32
 _QUERY_BLOCK = 16  # queries of one key head that share a pass over the keys
 _LOWEST = _F(-3.0e38)  # the score of a key that a query does not see
-_keys_4x2 = make_tile(4, 2, prefetch=True)
-_keys_1x2 = make_tile(1, 2, prefetch=True)
-_keys_8x1 = make_tile(8, 1, prefetch=True)
-_keys_1x1 = make_tile(1, 1, prefetch=True)
-_mix_4x2 = make_tile(4, 2, prefetch=False)
-_mix_1x2 = make_tile(1, 2, prefetch=False)
+_wide_keys, _wide_key = make_tile(WIDE_ROWS, TOKENS, prefetch=True), make_tile(1, TOKENS, prefetch=True)
+_keys, _key = make_tile(8, LANES, prefetch=True), make_tile(1, LANES, prefetch=True)
+_mix, _mix_one = make_tile(WIDE_ROWS, TOKENS, prefetch=False), make_tile(1, TOKENS, prefetch=False)
 
 
 def attention(
@@ -66,19 +63,19 @@ def _pack_queries(stack, row, head, group, first, count, lanes, scale, packed): 
 def _multiply_keys(keys, offsets, count, packed, width, lanes, scores):  # type: ignore[no-untyped-def]
     """``scores[count * lanes]``: every key times every packed query."""
     done = 0
-    if lanes == 2 * LANES:
-        while done + 4 <= count:
-            _keys_4x2(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
-            done += 4
+    if lanes == TOKENS:
+        while done + WIDE_ROWS <= count:
+            _wide_keys(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
+            done += WIDE_ROWS
         while done < count:
-            _keys_1x2(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
+            _wide_key(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
             done += 1
     else:
         while done + 8 <= count:
-            _keys_8x1(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
+            _keys(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
             done += 8
         while done < count:
-            _keys_1x1(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
+            _key(keys, offsets, done, packed, 0, lanes, scores, done * lanes, lanes, width)
             done += 1
 
 
@@ -110,16 +107,16 @@ def _softmax(scores, count, lanes, lowest, firsts, lasts, softcap, weights):  # 
 @njit(fastmath=True)
 def _mix_values(weights, offsets, count, queries, values, first, width, mixed):  # type: ignore[no-untyped-def]
     """``mixed[queries, width]`` = ``weights[queries, count]`` times the ``count`` values from element ``first`` on."""
-    whole = width // (2 * LANES) * 2 * LANES
-    for column in range(0, whole, 2 * LANES):
+    whole = width // TOKENS * TOKENS
+    for column in range(0, whole, TOKENS):
         lane = 0
-        while lane + 4 <= queries:
+        while lane + WIDE_ROWS <= queries:
             at = lane * width + column
-            _mix_4x2(weights, offsets, lane, values, first + column, width, mixed, at, width, count)
-            lane += 4
+            _mix(weights, offsets, lane, values, first + column, width, mixed, at, width, count)
+            lane += WIDE_ROWS
         while lane < queries:
             at = lane * width + column
-            _mix_1x2(weights, offsets, lane, values, first + column, width, mixed, at, width, count)
+            _mix_one(weights, offsets, lane, values, first + column, width, mixed, at, width, count)
             lane += 1
     for lane in range(queries):
         for k in range(whole, width):
@@ -133,7 +130,7 @@ def _mix_values(weights, offsets, count, queries, values, first, width, mixed): 
 def _attend_block(stack, keys, values, base, row, head, group, first, count, position, scale, window, softcap, out):  # type: ignore[no-untyped-def]
     """``count`` queries from query ``first`` on of one key head, whose keys begin at element ``base``."""
     width = stack.shape[3]
-    lanes = LANES if count <= LANES else 2 * LANES
+    lanes = LANES if count <= LANES else TOKENS
     lasts = position + (first + np.minimum(np.arange(lanes), count - 1)) // group
     firsts = np.maximum(lasts - window + 1, 0) if window > 0 else np.zeros(lanes, np.int64)
     lowest, seen = firsts[0], lasts[-1] + 1 - firsts[0]

@@ -5,9 +5,10 @@ import torch
 from sirius_kernels.gpu_config import MOST_TOKENS
 from sirius_kernels.gpu_rows import PLAIN, rows_product
 from sirius_kernels.linear import reference
+from sirius_kernels.quant.matrix import Weight
 
 
-def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+def linear(x: torch.Tensor, weight: Weight, bias: torch.Tensor | None) -> torch.Tensor:
     """See :func:`sirius_kernels.linear.op.linear`."""
     if x.shape[0] > MOST_TOKENS:
         return reference.linear(x, weight, bias)

@@ -1,58 +1,67 @@
 """The two halves of a neuron-sparse MLP compiled for the CPU."""
 
+import math
+
 import numpy as np
 import torch
 from numba import njit, prange
 
 from sirius_kernels.contracts import Activation
-from sirius_kernels.cpu_blas import MANY_TOKENS, blas_threads
-from sirius_kernels.cpu_llvm import LANES
+from sirius_kernels.cpu_blas import blas_threads, left_to_blas
 from sirius_kernels.cpu_memory import address, floats, integers, threads
+from sirius_kernels.cpu_quant import NATIVE, SPAN, in_logical_order, rows_at, stored, unpack_row
+from sirius_kernels.cpu_quant import add_rows as add_quant_rows
 from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, pack, rows_product, unit
 from sirius_kernels.cpu_stream import ADD_COLUMNS, ADD_ROWS, add_rows
+from sirius_kernels.cpu_tile import TOKENS
 from sirius_kernels.mlp import reference
+from sirius_kernels.quant.matrix import QuantMatrix, Weight
 
 _F = np.float32
 _DEPTH_BLOCK = 256  # neurons whose weights serve every group of tokens, from the L2 cache, before the next come
+_UNPACKED_ROWS = 64  # rows of codes that are fp32 at a time, in the L2 cache
 _SUMS = 4096  # of a group of tokens that a block of columns may have: what the L1 cache holds beside the weights
 
 
 def mlp_hidden(
     x: torch.Tensor,
-    gate_up: torch.Tensor,
+    gate_up: Weight,
     bias: torch.Tensor | None,
     activation: Activation,
     active: torch.Tensor | None,
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_hidden`."""
-    if x.shape[0] >= MANY_TOKENS and active is None:
+    if _for_blas(x, gate_up, active):
         with blas_threads():
             return reference.mlp_hidden(x, gate_up, bias, activation, active)
     return _rows(x, gate_up, bias, active, 0, gate_up.shape[1], ACTIVATE, ACTIVATIONS[activation], None)
 
 
-def mlp_gate(x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, activation: Activation) -> torch.Tensor:
+def mlp_gate(x: torch.Tensor, gate_up: Weight, bias: torch.Tensor | None, activation: Activation) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_gate`."""
-    if x.shape[0] >= MANY_TOKENS:
+    if _for_blas(x, gate_up, None):
         with blas_threads():
             return reference.mlp_gate(x, gate_up, bias, activation)
     return _rows(x, gate_up, bias, None, 0, 1, ACTIVATE, ACTIVATIONS[activation], None)
 
 
 def mlp_up(
-    x: torch.Tensor, gate: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor | None
+    x: torch.Tensor, gate: torch.Tensor, gate_up: Weight, bias: torch.Tensor | None, active: torch.Tensor | None
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_up`."""
-    many = x.shape[0] >= MANY_TOKENS and active is None
-    if many or gate_up.shape[1] == 1:
+    if gate_up.shape[1] == 1 or _for_blas(x, gate_up, active):
         with blas_threads():
             return reference.mlp_up(x, gate, gate_up, bias, active)
     return _rows(x, gate_up, bias, active, gate_up.shape[2], 1, SCALE, 0, gate.contiguous())
 
 
+def _for_blas(x: torch.Tensor, weight: Weight, active: torch.Tensor | None) -> bool:
+    return left_to_blas(x.shape[0]) and active is None and not isinstance(weight, QuantMatrix)
+
+
 def _rows(
     x: torch.Tensor,
-    gate_up: torch.Tensor,
+    gate_up: Weight,
     bias: torch.Tensor | None,
     active: torch.Tensor | None,
     first: int,
@@ -67,7 +76,7 @@ def _rows(
     x, out = x.contiguous(), torch.empty(tokens, units)
     if units > 0:
         rows_product(
-            address(gate_up), gate_up.numel(), projections * depth, first, rows, depth, units, address(active),
+            *stored(gate_up), math.prod(gate_up.shape), projections * depth, first, rows, depth, units, address(active),
             address(bias), neurons * projections, address(gate), neurons, mode, kind, address(x), tokens,
             address(out), threads(),
         )  # fmt: skip
@@ -75,17 +84,17 @@ def _rows(
 
 
 def mlp_down(
-    hidden: torch.Tensor, down_t: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor | None
+    hidden: torch.Tensor, down_t: Weight, bias: torch.Tensor | None, active: torch.Tensor | None
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_down`."""
-    if hidden.shape[0] >= MANY_TOKENS and active is None:
+    if _for_blas(hidden, down_t, active):
         with blas_threads():
             return reference.mlp_down(hidden, down_t, bias, active)
     (tokens, picked), (neurons, width) = hidden.shape, down_t.shape
     hidden, out = hidden.contiguous(), torch.zeros(tokens, width)
     if picked > 0:
         _down_product(
-            address(down_t), neurons, width, address(active), address(hidden), picked, tokens, address(out), threads()
+            *stored(down_t), neurons, width, address(active), address(hidden), picked, tokens, address(out), threads()
         )
     return out if bias is None else out.add_(bias)
 
@@ -112,8 +121,17 @@ def _add_block(rows, at, base, depth, low, high, scales, scale_at, lanes, tokens
                 sums[token * step + k] += scales[scale_at + j * lanes + token] * rows[at[j] + low + k]
 
 
+@njit
+def _unpack_rows(store, at, base, depth, width, rows, places):  # type: ignore[no-untyped-def]
+    """Rows ``base … base + depth - 1`` as fp32 into ``rows``, and from there on where they are into ``places``."""
+    for j in range(depth):
+        unpack_row(store, at[base + j], width, rows, j * width)
+    for j in range(depth + ADD_ROWS):
+        places[base + j] = j * width
+
+
 @njit(fastmath=True, error_model="numpy")
-def _add_range(rows, at, top, bottom, scales, out):  # type: ignore[no-untyped-def]
+def _add_range(store, at, top, bottom, scales, out):  # type: ignore[no-untyped-def]
     """Add the rows ``top:bottom``, scaled by ``scales[groups, A, lanes]``, to ``out``."""
     (groups, picked, lanes), (tokens, width) = scales.shape, out.shape
     factors = scales.reshape(-1)
@@ -121,40 +139,69 @@ def _add_range(rows, at, top, bottom, scales, out):  # type: ignore[no-untyped-d
     columns = min(_SUMS // together // ADD_COLUMNS * ADD_COLUMNS, width)
     step = columns + ADD_COLUMNS  # not a power of two, so that tokens do not compete for places in the cache
     sums = np.empty(together * step, np.float32)
-    for base in range(top, bottom, _DEPTH_BLOCK):
-        depth = min(_DEPTH_BLOCK, bottom - base)
+    codes = store[4] != NATIVE
+    most = _UNPACKED_ROWS if codes else _DEPTH_BLOCK
+    unpacked, places = np.empty(most * width if codes else 0, np.float32), np.empty(len(at) if codes else 0, np.int64)
+    rows, row_at = (unpacked, places) if codes else (store[0], at)
+    for base in range(top, bottom, most):
+        depth = min(most, bottom - base)
+        if codes:
+            _unpack_rows(store, at, base, depth, width, unpacked, places)
         for left in range(0, width, columns):
             right = min(width, left + columns)
             for group in range(groups):
                 first, count = group * lanes, min(lanes, tokens - group * lanes)
-                _add_block(rows, at, base, depth, left, right, factors, first * picked, lanes, count, sums, step)
+                _add_block(rows, row_at, base, depth, left, right, factors, first * picked, lanes, count, sums, step)
                 for token in range(count):
                     for k in range(right - left):
                         out[first + token, left + k] += sums[token * step + k]
 
 
+@njit
+def _add_codes(store, at, top, bottom, factors, out):  # type: ignore[no-untyped-def]
+    """Add the quantised rows ``top:bottom``, scaled by ``factors``, to ``out[D]``; 4-bit rows in storage order."""
+    scale_at = np.empty(len(at), np.int64)
+    code_at = np.empty(len(at), np.int64)
+    for j in range(top, bottom + ADD_ROWS):
+        scale_at[j] = at[j] // 32 >> store[5]
+        code_at[j] = at[j] // 8 if store[4] == 4 else at[j]
+    for j in range(top, bottom, ADD_ROWS):
+        add_quant_rows(store, code_at, scale_at, j, factors, out)
+
+
 @njit(parallel=True, cache=True, error_model="numpy")
-def _add_all(rows, at, scales, out, threads):  # type: ignore[no-untyped-def]
+def _add_all(store, at, scales, out, threads):  # type: ignore[no-untyped-def]
     """``out[N, D]`` += ``scales[groups, A, lanes]`` times the rows at ``at``.
 
     Each thread adds up its share of the rows, and the shares are summed in order.
     """
-    (tokens, width), quads = out.shape, scales.shape[1] // ADD_ROWS
+    (tokens, width), rounds = out.shape, scales.shape[1] // ADD_ROWS
     shares = np.zeros((threads, tokens, width), np.float32)
+    single = store[4] != NATIVE and tokens == 1
+    factors = scales.reshape(-1)
+    if single and store[4] == 4:
+        factors = factors * SPAN
     for part in prange(threads):
-        top, bottom = part * quads // threads * ADD_ROWS, (part + 1) * quads // threads * ADD_ROWS
-        _add_range(rows, at, top, bottom, scales, shares[part])
+        top, bottom = part * rounds // threads * ADD_ROWS, (part + 1) * rounds // threads * ADD_ROWS
+        if single:
+            _add_codes(store, at, top, bottom, factors, shares[part, 0])
+        else:
+            _add_range(store, at, top, bottom, scales, shares[part])
     for part in range(threads):
         for token in range(tokens):
+            if store[4] == 4:
+                in_logical_order(shares[part, token], out[token])
+                continue
             for k in range(width):
                 out[token, k] += shares[part, token, k]
 
 
-@njit("void(" + ", ".join(["int64"] * 9) + ")", cache=True)
-def _down_product(down_t, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
+@njit("void(" + ", ".join(["int64"] * 12) + ")", cache=True)
+def _down_product(down_t, code_scales, bits, shift, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
     """Add ``hidden[tokens, picked] @ down_t[active]`` to ``out[tokens, width]``; arrays by their addresses."""
     padded = (picked + ADD_ROWS - 1) // ADD_ROWS * ADD_ROWS
     at = _offsets(integers(active, picked), picked, padded + ADD_ROWS, width)
     x = floats(hidden, tokens * picked).reshape(tokens, picked)
-    scales = pack(x, 1 if tokens == 1 else 2 * LANES, padded, threads)
-    _add_all(floats(down_t, neurons * width), at, scales, floats(out, tokens * width).reshape(tokens, width), threads)
+    scales = pack(x, 1 if tokens == 1 else TOKENS, padded, threads)
+    store = rows_at(down_t, code_scales, neurons * width, bits, shift)
+    _add_all(store, at, scales, floats(out, tokens * width).reshape(tokens, width), threads)

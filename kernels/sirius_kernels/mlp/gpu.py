@@ -8,13 +8,15 @@ from sirius_kernels import tuned
 from sirius_kernels.contracts import Activation
 from sirius_kernels.device import device_info
 from sirius_kernels.gpu_config import MOST_TOKENS, down_config
+from sirius_kernels.gpu_quant import load_weights, stored
 from sirius_kernels.gpu_rows import ACTIVATE, ACTIVATIONS, SCALE, rows_product
 from sirius_kernels.mlp import reference
+from sirius_kernels.quant.matrix import Weight
 
 
 def mlp_hidden(
     x: torch.Tensor,
-    gate_up: torch.Tensor,
+    gate_up: Weight,
     bias: torch.Tensor | None,
     activation: Activation,
     active: torch.Tensor | None,
@@ -25,7 +27,7 @@ def mlp_hidden(
     return _rows(x, gate_up, bias, active, None, 0, gate_up.shape[1], ACTIVATE, activation)
 
 
-def mlp_gate(x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, activation: Activation) -> torch.Tensor:
+def mlp_gate(x: torch.Tensor, gate_up: Weight, bias: torch.Tensor | None, activation: Activation) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_gate`."""
     if x.shape[0] > MOST_TOKENS:
         return reference.mlp_gate(x, gate_up, bias, activation)
@@ -33,7 +35,7 @@ def mlp_gate(x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, 
 
 
 def mlp_up(
-    x: torch.Tensor, gate: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor | None
+    x: torch.Tensor, gate: torch.Tensor, gate_up: Weight, bias: torch.Tensor | None, active: torch.Tensor | None
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_up`."""
     if x.shape[0] > MOST_TOKENS or gate_up.shape[1] == 1:
@@ -43,7 +45,7 @@ def mlp_up(
 
 def _rows(
     x: torch.Tensor,
-    gate_up: torch.Tensor,
+    gate_up: Weight,
     bias: torch.Tensor | None,
     active: torch.Tensor | None,
     gate: torch.Tensor | None,
@@ -60,7 +62,7 @@ def _rows(
 
 
 def mlp_down(
-    hidden: torch.Tensor, down_t: torch.Tensor, bias: torch.Tensor | None, active: torch.Tensor | None
+    hidden: torch.Tensor, down_t: Weight, bias: torch.Tensor | None, active: torch.Tensor | None
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.mlp.op.mlp_down`."""
     (tokens, picked), width = hidden.shape, down_t.shape[1]
@@ -68,16 +70,18 @@ def mlp_down(
         return reference.mlp_down(hidden, down_t, bias, active)
     device, sizes = device_info(hidden.device), (picked, width, tokens, hidden.element_size())
     config = tuned.chosen("down", sizes, device.name, down_config(*sizes, device))
+    codes, scales, bits, shift = stored(down_t)
     shares = torch.empty(config.splits, tokens, width, device=hidden.device)
     columns = triton.cdiv(width, config.columns)
     down_kernel[(columns, config.splits)](
-        hidden.contiguous(), down_t, down_t if active is None else active, shares, picked, width, tokens,
-        triton.cdiv(picked, config.splits), PICKED=active is not None, BLOCK_D=config.columns, BLOCK_A=config.neurons,
-        BLOCK_N=config.tokens, num_warps=config.warps, num_stages=config.stages, enable_fp_fusion=True,
+        hidden.contiguous(), codes, scales, codes if active is None else active, shares, picked, width, tokens,
+        triton.cdiv(picked, config.splits), BITS=bits, SHIFT=shift, PICKED=active is not None,
+        BLOCK_D=config.columns, BLOCK_A=config.neurons, BLOCK_N=config.tokens, num_warps=config.warps,
+        num_stages=config.stages, enable_fp_fusion=True,
     )  # fmt: skip
     out = torch.empty(tokens, width, dtype=hidden.dtype, device=hidden.device)
     sum_kernel[(columns, tokens)](
-        shares, down_t if bias is None else bias, out, width, tokens, config.splits, BIASED=bias is not None,
+        shares, codes if bias is None else bias, out, width, tokens, config.splits, BIASED=bias is not None,
         BLOCK_D=config.columns, enable_fp_fusion=True,
     )  # fmt: skip
     return out
@@ -85,8 +89,9 @@ def mlp_down(
 
 @triton.jit
 def down_kernel(  # type: ignore[no-untyped-def]
-    hidden, down_t, active, shares, picked, width, tokens, share,
-    PICKED: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_A: tl.constexpr, BLOCK_N: tl.constexpr,
+    hidden, down_t, scales, active, shares, picked, width, tokens, share,
+    BITS: tl.constexpr, SHIFT: tl.constexpr, PICKED: tl.constexpr,
+    BLOCK_D: tl.constexpr, BLOCK_A: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """``shares[split, tokens, width]``: each split adds up its ``share`` of the neuron rows, scaled by ``hidden``.
 
@@ -105,17 +110,15 @@ def down_kernel(  # type: ignore[no-untyped-def]
         place = base + tl.arange(0, BLOCK_A)
         live = place < top
         neuron = tl.load(active + place, mask=live, other=0) if PICKED else place
-        rows = tl.load(
-            down_t + neuron.to(tl.int64)[:, None] * width + column[None, :],
-            mask=live[:, None] & inside[None, :], other=0.0,
-        )  # fmt: skip
+        begin, both = neuron.to(tl.int64)[:, None] * width, live[:, None] & inside[None, :]
+        rows = load_weights(down_t, scales, begin, column[None, :], both, BITS, SHIFT)
         if BLOCK_N == 1:
             scale = tl.load(hidden + place, mask=live, other=0.0).to(tl.float32)
             sums += scale[:, None] * rows.to(tl.float32)
         else:
             at = token.to(tl.int64)[:, None] * picked + place[None, :]
             scale = tl.load(hidden + at, mask=(token < tokens)[:, None] & live[None, :], other=0.0)
-            sums = tl.dot(scale, rows, sums, input_precision="ieee")
+            sums = tl.dot(scale, rows.to(scale.dtype), sums, input_precision="ieee")
     if BLOCK_N == 1:
         tl.store(shares + split * width + column, tl.sum(sums, 0), mask=inside)
     else:

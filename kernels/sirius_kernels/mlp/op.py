@@ -2,18 +2,20 @@
 
 Layout (neuron-major): ``gate_up[F, G, D]`` holds the gate row (slot 0) and the up row (slot 1) of one neuron side by
 side, ``G = 1`` for an MLP without a gate; ``down_t[F, D]`` is the down projection transposed. A skipped neuron is a
-contiguous stretch of memory that is never read. ``active`` lists the neurons to use, ascending ``int32``.
+contiguous stretch of memory that is never read. ``active`` lists the neurons to use, ascending ``int32``. Weights may
+be quantised, with groups along ``D``.
 """
 
 import torch
 
-from sirius_kernels.contracts import Activation, ContractError, Impl, expect_contiguous, expect_dtype, expect_shape
+from sirius_kernels.contracts import Activation, ContractError, Impl, expect_dtype, expect_shape
 from sirius_kernels.mlp import reference
+from sirius_kernels.quant.matrix import Weight, expect_weight
 
 
 def mlp_hidden(
     x: torch.Tensor,
-    gate_up: torch.Tensor,
+    gate_up: Weight,
     bias: torch.Tensor | None = None,
     *,
     activation: Activation,
@@ -38,7 +40,7 @@ def mlp_hidden(
 
 
 def mlp_gate(
-    x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None = None, *, activation: Activation, impl: Impl
+    x: torch.Tensor, gate_up: Weight, bias: torch.Tensor | None = None, *, activation: Activation, impl: Impl
 ) -> torch.Tensor:
     """``act(gate x)`` of every neuron (slot 0): ``x[N, D]`` -> ``[N, F]``. Reads ``F * D`` weights."""
     _expect_gate_up(x, gate_up, bias)
@@ -56,7 +58,7 @@ def mlp_gate(
 def mlp_up(
     x: torch.Tensor,
     gate: torch.Tensor,
-    gate_up: torch.Tensor,
+    gate_up: Weight,
     bias: torch.Tensor | None = None,
     *,
     active: torch.Tensor | None = None,
@@ -82,7 +84,7 @@ def mlp_up(
 
 def mlp_down(
     hidden: torch.Tensor,
-    down_t: torch.Tensor,
+    down_t: Weight,
     bias: torch.Tensor | None = None,
     *,
     active: torch.Tensor | None = None,
@@ -91,8 +93,7 @@ def mlp_down(
     """``hidden @ down_t[active] + bias``: ``hidden[N, A]``, ``bias[D]`` -> ``[N, D]``. Reads ``A * D`` weights."""
     neurons = down_t.shape[0] if active is None else active.shape[0]
     expect_shape("hidden", hidden, None, neurons)
-    expect_dtype("hidden", hidden, down_t.dtype)
-    expect_contiguous("down_t", down_t)
+    expect_weight("down_t", down_t, hidden, "hidden")
     _expect_active(active)
     if impl == "numba":
         from sirius_kernels.mlp import cpu
@@ -105,10 +106,9 @@ def mlp_down(
     return reference.mlp_down(hidden, down_t, bias, active)
 
 
-def _expect_gate_up(x: torch.Tensor, gate_up: torch.Tensor, bias: torch.Tensor | None) -> None:
+def _expect_gate_up(x: torch.Tensor, gate_up: Weight, bias: torch.Tensor | None) -> None:
     expect_shape("x", x, None, gate_up.shape[-1])
-    expect_dtype("x", x, gate_up.dtype)
-    expect_contiguous("gate_up", gate_up)
+    expect_weight("gate_up", gate_up, x)
     if gate_up.shape[1] not in (1, 2):
         raise ContractError(f"gate_up has {gate_up.shape[1]} projections a neuron, expected 1 or 2")
     if bias is not None:

@@ -3,8 +3,9 @@
 from sirius_cli.core.profile import DraftSpec
 from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.drafts.coarse import CoarseDraft
+from sirius_cli.engine.drafts.dense import DenseDraft
 from sirius_cli.engine.drafts.fine import FineDraft
-from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost, coarse_cost, fine_cost
+from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost, coarse_cost, dense_cost, fine_cost
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.models.counts import ParameterCounts
 
@@ -15,27 +16,33 @@ def make_policy(
     neurons: int,
     rows: int,
     counts: ParameterCounts,
+    size: float,
     ops: Ops,
     *,
     masked: bool = False,
 ) -> DraftPolicy | None:
-    """The policy of ``spec`` for texts whose ``statistic`` is known; None for dense, which drafts nothing."""
-    if spec.method == "dense":
+    """The policy of ``spec`` for texts whose ``statistic`` is known; None for native dense, which drafts nothing.
+
+    ``size`` is that of a weight as drafts read it, over that of a native one.
+    """
+    if spec.native_dense:
         return None
+    if spec.method == "dense":
+        return DenseDraft(dense_cost(counts, size))
     if spec.method == "fine":
-        return FineDraft(spec.keep, neurons, counts, rows=rows, masked=masked)
+        return FineDraft(spec.keep, neurons, counts, size, rows=rows, masked=masked)
     if statistic is None:
         raise ValueError("a coarse draft needs the statistic of its text")
     return CoarseDraft(
-        statistic, spec.keep, counts, ops, refresh=spec.refresh, decay=spec.decay, masked=masked
+        statistic, spec.keep, counts, size, ops, refresh=spec.refresh, decay=spec.decay, masked=masked
     )  # fmt: skip
 
 
-def cost_of(spec: DraftSpec, neurons: int, counts: ParameterCounts) -> StepCost | None:
-    """What a step of ``spec`` costs on a single text, where it really skips; None for dense."""
+def cost_of(spec: DraftSpec, neurons: int, counts: ParameterCounts, size: float) -> StepCost | None:
+    """What a step of ``spec`` costs on a single text, where it really skips; None for native dense."""
     match spec.method:
         case "coarse":
-            return coarse_cost(spec.keep, neurons, counts)
+            return coarse_cost(spec.keep, neurons, counts, size)
         case "fine":
-            return fine_cost(spec.keep, neurons, counts)
-    return None
+            return fine_cost(spec.keep, neurons, counts, size)
+    return None if spec.native_dense else dense_cost(counts, size)

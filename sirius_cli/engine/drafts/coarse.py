@@ -22,6 +22,7 @@ class CoarseDraft:
         statistic: NeuronStatistic,
         keep: float,
         counts: ParameterCounts,
+        size: float,
         ops: Ops,
         *,
         refresh: int = 0,
@@ -30,7 +31,7 @@ class CoarseDraft:
     ) -> None:
         layers, rows, neurons = statistic.scores.shape
         self.masked = masked or rows > 1
-        self.cost: StepCost = coarse_cost(keep, neurons, counts, masked=self.masked)
+        self.cost: StepCost = coarse_cost(keep, neurons, counts, size, masked=self.masked)
         self._statistic, self._ops = statistic, ops
         self._count = kept_neurons(keep, neurons)
         # Lists that stay where they are: what has been recorded for a GPU goes on reading them.

@@ -15,10 +15,12 @@ class FineDraft:
     pick different neurons, so they run all and mask; ``masked`` does so for one token too.
     """
 
-    def __init__(self, keep: float, neurons: int, counts: ParameterCounts, *, rows: int = 1, masked: bool = False):
+    def __init__(
+        self, keep: float, neurons: int, counts: ParameterCounts, size: float, *, rows: int = 1, masked: bool = False
+    ) -> None:
         self.masked = masked or rows > 1
         self._count = kept_neurons(keep, neurons)
-        self.cost: StepCost = fine_cost(keep, neurons, counts, masked=self.masked)
+        self.cost: StepCost = fine_cost(keep, neurons, counts, size, masked=self.masked)
 
     @property
     def state(self) -> tuple[torch.Tensor, ...]:

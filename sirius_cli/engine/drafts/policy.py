@@ -41,22 +41,31 @@ class DraftPolicy(Protocol):
     def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor: ...
 
 
-def step_cost(counts: ParameterCounts, skipped_per_layer: float, *, masked: bool) -> StepCost:
-    """The cost of leaving out ``skipped_per_layer`` parameters. A mask computes everything and reads everything."""
+def step_cost(counts: ParameterCounts, skipped_per_layer: float, size: float, *, masked: bool) -> StepCost:
+    """The cost of leaving out ``skipped_per_layer`` parameters. A mask computes everything and reads everything.
+
+    ``size`` is that of a matrix's weight as drafts read it, over that of a native one.
+    """
     skipped = skipped_per_layer * counts.layers
-    return StepCost(1.0 - skipped / counts.total, 1.0 if masked else 1.0 - skipped / counts.read)
+    touched = counts.matrices if masked else counts.matrices - skipped
+    return StepCost(1.0 - skipped / counts.total, (counts.read - counts.matrices + touched * size) / counts.read)
 
 
-def coarse_cost(keep: float, neurons: int, counts: ParameterCounts, *, masked: bool = False) -> StepCost:
+def dense_cost(counts: ParameterCounts, size: float) -> StepCost:
+    """The cost of a step that leaves nothing out."""
+    return step_cost(counts, 0.0, size, masked=False)
+
+
+def coarse_cost(keep: float, neurons: int, counts: ParameterCounts, size: float, *, masked: bool = False) -> StepCost:
     """The cost of a step that uses ``keep`` of all ``neurons`` of a layer, and nothing of the others."""
     skippable = counts.gate + counts.up + counts.down
-    return step_cost(counts, skippable * (1 - kept_neurons(keep, neurons) / neurons), masked=masked)
+    return step_cost(counts, skippable * (1 - kept_neurons(keep, neurons) / neurons), size, masked=masked)
 
 
-def fine_cost(keep: float, neurons: int, counts: ParameterCounts, *, masked: bool = False) -> StepCost:
+def fine_cost(keep: float, neurons: int, counts: ParameterCounts, size: float, *, masked: bool = False) -> StepCost:
     """The cost of a step that must see every gate before it knows which ``keep`` of the neurons to use."""
     skippable = counts.down + (counts.up if counts.gate else 0)
-    return step_cost(counts, skippable * (1 - kept_neurons(keep, neurons) / neurons), masked=masked)
+    return step_cost(counts, skippable * (1 - kept_neurons(keep, neurons) / neurons), size, masked=masked)
 
 
 def kept_neurons(keep: float, neurons: int) -> int:

@@ -13,7 +13,8 @@ class ParameterCounts:
 
     ``total`` has the embeddings, and a tied LM head once. ``gate`` (0 without one), ``up`` and ``down`` are the
     matrices of one layer's MLP, of which there are ``layers``. ``read`` is what one dense step reads: everything
-    but the embedding and position tables, which are looked up; a tied head is read as the head.
+    but the embedding and position tables, which are looked up; a tied head is read as the head. ``matrices`` is the
+    part of it that is not norms and biases.
     """
 
     total: int
@@ -22,15 +23,19 @@ class ParameterCounts:
     up: int
     down: int
     read: int
+    matrices: int
 
 
 def parameter_counts(config: DecoderConfig) -> ParameterCounts:
     """Count the parameters that a checkpoint of ``config`` holds."""
-    sizes = {name: math.prod(shape) for name, shape in tensor_shapes(config).items()}
+    shapes = tensor_shapes(config)
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     total = sum(sizes.values())
     looked_up = sizes.get(config.names.positions or "", 0)
     if not config.tied_head:
         looked_up += sizes[config.names.embedding]
     matrix = config.hidden_size * config.intermediate_size
     gate = matrix if config.gated else 0
-    return ParameterCounts(total, len(config.layers), gate, matrix, matrix, total - looked_up)
+    small = sum(sizes[name] for name, shape in shapes.items() if len(shape) == 1)
+    read = total - looked_up
+    return ParameterCounts(total, len(config.layers), gate, matrix, matrix, read, read - small)

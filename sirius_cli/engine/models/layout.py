@@ -7,6 +7,7 @@ import torch
 
 from sirius_cli.engine.models.config import DecoderConfig, NormKind
 from sirius_kernels.contracts import Activation
+from sirius_kernels.quant.matrix import Weight
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
@@ -29,9 +30,9 @@ class MlpWeights:
     ``bias[F, G]`` and ``down_bias[D]`` are None where the model has none.
     """
 
-    gate_up: torch.Tensor
+    gate_up: Weight
     bias: torch.Tensor | None
-    down_t: torch.Tensor
+    down_t: Weight
     down_bias: torch.Tensor | None
     activation: Activation
 
@@ -45,10 +46,10 @@ class LayerWeights:
     """
 
     attention_norm: NormWeights | None
-    qkv: torch.Tensor
+    qkv: Weight
     qkv_bias: torch.Tensor | None
     qk_norm: torch.Tensor | None
-    out: torch.Tensor
+    out: Weight
     out_bias: torch.Tensor | None
     attention_post_norm: NormWeights | None
     mlp_norm: NormWeights | None
@@ -64,7 +65,7 @@ class DecoderWeights:
     positions: torch.Tensor | None
     layers: tuple[LayerWeights, ...]
     final_norm: NormWeights | None
-    head: torch.Tensor
+    head: Weight
 
 
 def tensor_shapes(config: DecoderConfig) -> Shapes:

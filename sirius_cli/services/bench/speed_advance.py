@@ -53,7 +53,7 @@ def _advance(path: Path, found: Inspection) -> RecordedAdvance:
     if len(profiles) > 1:
         raise ModelError(f"the traces in {path} were drafted in different ways", "name one of them")
     ((draft, profile),) = profiles.items()
-    if draft.method == "dense" or not any(window.drafted for window in windows):
+    if draft.native_dense or not any(window.drafted for window in windows):
         raise ModelError(f"no window of {path} was drafted and checked", _HOW)
     if (longest := max(window.drafted for window in windows)) >= _LONGEST_WINDOW:
         raise ModelError(f"{path} has a window of {longest} drafted tokens, a profile allows no such window")

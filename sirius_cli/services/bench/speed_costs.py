@@ -85,9 +85,16 @@ def step_costs(found: MeasuredPasses, draft: DraftSpec, depth: int | None) -> tu
 def _costs(source: str, times: Mapping[tuple[str, int], float], draft: DraftSpec) -> StepCosts:
     step, dense = times.get((draft_name(draft), 1)), times[DENSE_STEP, 1]
     if step is None:
-        raise ModelError(f"{source} has no {draft_name(draft)}", f"measure with --keep {draft.keep:g}")
+        raise ModelError(f"{source} has no {draft_name(draft)}", _how_to_measure(draft))
     checks = {tokens: time for (name, tokens), time in times.items() if name == "check"}
     return StepCosts(dense, step, {**checks, 1: dense})  # a window of one is dense decoding, whatever noise says
+
+
+def _how_to_measure(draft: DraftSpec) -> str:
+    flags = [] if draft.method == "dense" else [f"--keep {draft.keep:g}"]
+    if draft.precision != "native":
+        flags += [f"--draft-precision {draft.precision}", f"--draft-group {draft.group}"]
+    return f"measure with {' '.join(flags)}"
 
 
 class _Part(BaseModel):

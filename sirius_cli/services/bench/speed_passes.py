@@ -36,7 +36,7 @@ def pass_rows(cases: Sequence[PassCase], reads: Sequence[float]) -> tuple[SpeedR
 
 def draft_name(spec: DraftSpec) -> str:
     """What the row of a draft's step is called."""
-    return f"{spec.method} {spec.keep:g} step"
+    return f"{spec.words} step"
 
 
 def _decode_cases(engine: Engine, plan: SpeedPlan, depth: int) -> Iterator[PassCase]:
@@ -53,7 +53,11 @@ def _decode_cases(engine: Engine, plan: SpeedPlan, depth: int) -> Iterator[PassC
 def _draft_case(engine: Engine, probe: Probe, spec: DraftSpec, depth: int) -> PassCase:
     policy = probe.drafts(spec)
     read = int(policy.cost.read * engine.weight_bytes) + probe.cache_bytes
-    return PassCase(name=draft_name(spec), depth=depth, tokens=1, run=lambda: probe.draft_step(policy), read_bytes=read)
+
+    def run() -> float:
+        return probe.draft_step(spec, policy)
+
+    return PassCase(name=draft_name(spec), depth=depth, tokens=1, run=run, read_bytes=read)
 
 
 def _call(run: Callable[[int], float], tokens: int) -> Callable[[], float]:

@@ -136,7 +136,7 @@ def _method_result(
         method,
         judged[method.name],
         baseline=None if method is baseline else judged[baseline.name],
-        dense=judged[baseline.name] if baseline.profile.draft.method == "dense" else None,
+        dense=judged[baseline.name] if baseline.profile.draft.native_dense else None,
         sparse=judged[alone.name] if alone else None,
     )
 

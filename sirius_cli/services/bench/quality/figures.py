@@ -62,7 +62,7 @@ def method_result(
     written = own.written
     metrics = _metrics(written)
     by_request = [aal for sample in written if (aal := combine([sample.tally]).aal) is not None]
-    drafts = method.profile.draft.method != "dense"
+    drafts = not method.profile.draft.native_dense
     return MethodResult(
         method=method.name,
         profile=method.profile,

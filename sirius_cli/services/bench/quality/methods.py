@@ -18,6 +18,8 @@ _SHORT = {
     "keep": "draft.keep",
     "refresh": "draft.refresh",
     "decay": "draft.decay",
+    "precision": "draft.precision",
+    "group": "draft.group",
     "window": "correction.window",
     "confidence": "correction.confidence",
     "accept": "correction.accept",
@@ -58,7 +60,7 @@ def methods(compare: str | None, profile: Profile, *, draft_only: bool = False) 
         raise UsageError("--draft-only and --compare both say what to run", "give one of them")
     if draft_only:
         return (Method(DRAFT, profile_for("sparse", profile)),)
-    usual = ["dense", DRAFT, profile.name] if profile.draft.method != "dense" else ["dense"]
+    usual = ["dense", DRAFT, profile.name] if not profile.draft.native_dense else ["dense"]
     names = usual if compare is None else [part.strip() for part in compare.split(",") if part.strip()]
     chosen = tuple(Method(name, _profile(name, profile)) for name in names)
     if not chosen:

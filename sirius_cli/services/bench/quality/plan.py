@@ -81,13 +81,6 @@ def _fingerprint(decides: Any) -> str:
     return sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:_ID_LETTERS]
 
 
-def weights_identity(folder: Path) -> str:
-    """Changes with the weights in ``folder``: names, sizes and times of their files, which costs no reading."""
-    files = sorted(folder.glob("*.safetensors"))
-    facts = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    return sha256(json.dumps([str(folder.resolve()), facts]).encode()).hexdigest()
-
-
 def _digest(file: Path | None) -> str | None:
     """What ``file`` holds, not where it lies."""
     if file is None:

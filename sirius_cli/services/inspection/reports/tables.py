@@ -201,7 +201,7 @@ def _describe(run: Run) -> dict[str, str]:
         "model": run.header.model,
         "device": run.header.device,
         "profile": profile.name,
-        "draft": f"{profile.draft.method}, keep {profile.draft.keep:g}",
+        "draft": profile.draft.words,
         "check": rule,
         "sampling": "greedy" if sampling.greedy else f"temperature {sampling.temperature:g}, seed {sampling.seed}",
         "sirius": run.header.versions.get("sirius-llm", UNKNOWN),

@@ -84,11 +84,13 @@ def profiles_table(result: BenchResult) -> Table:
 
 def flattened(profile: Profile) -> dict[str, str]:
     """The values that decide what ``profile`` does, by dotted name."""
-    draft, check = profile.draft.model_dump(), profile.correction.model_dump()
-    if draft["method"] == "dense":
+    draft, check = profile.draft, profile.correction.model_dump()
+    if draft.native_dense:
         return {"draft.method": "dense"}
+    idle = {"group"} if draft.precision == "native" else set()
+    idle |= {"keep", "refresh", "decay"} if draft.method == "dense" else set()
     kept = check if profile.corrects else {"enabled": False}
-    named = {f"draft.{name}": value for name, value in draft.items()}
+    named = {f"draft.{name}": value for name, value in draft.model_dump(exclude=idle).items()}
     named |= {f"correction.{name}": value for name, value in kept.items()}
     return {name: _word(value) for name, value in named.items()}
 

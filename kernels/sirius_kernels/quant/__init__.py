@@ -1,0 +1,1 @@
+"""Weights as small integers with a scale for every group."""

@@ -1,0 +1,72 @@
+"""A quantised copy on disk: one safetensors file for the head and for each layer, in a folder of their own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, LayerCopy
+from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
+from sirius_cli.engine.weights import allocate
+from sirius_cli.errors import ModelError
+from sirius_kernels.contracts import ContractError
+from sirius_kernels.quant.matrix import QuantMatrix, Weight
+
+_HEAD: Final = "head"
+_LAYER: Final = ("qkv", "out", "gate_up", "down_t")
+
+
+def write_copy(folder: Path, copy: DraftCopy, done: Callable[[int], None]) -> None:
+    """Write every part of ``copy`` into ``folder`` as it is made. ``done`` is told how many layers are there."""
+    save_file(_tensors({_HEAD: copy.head}), _file(folder, _HEAD))
+    for number, layer in enumerate(copy.layers):
+        save_file(_tensors({name: getattr(layer, name) for name in _LAYER}), _file(folder, number))
+        done(number + 1)
+
+
+def read_copy(folder: Path, weights: DecoderWeights, found: CopyFormat) -> DraftCopy:
+    """The copy in ``folder``, which is one of ``weights``; read into memory at once.
+
+    Raises ``ModelError`` where it is torn or not such a copy.
+    """
+    device = weights.head.device
+    try:
+        (head,) = _read(_file(folder, _HEAD), {_HEAD: weights.head}, found, device)
+        layers = [
+            LayerCopy(*_read(_file(folder, number), _matrices(layer), found, device))
+            for number, layer in enumerate(weights.layers)
+        ]
+    except (OSError, SafetensorError, ContractError) as error:
+        raise ModelError(f"the quantised copy in {folder} cannot be used: {error}") from error
+    return DraftCopy(head, layers)
+
+
+def _file(folder: Path, part: str | int) -> Path:
+    return folder / (f"{part}.safetensors" if isinstance(part, str) else f"layer-{part:03d}.safetensors")
+
+
+def _matrices(layer: LayerWeights) -> dict[str, Weight]:
+    return dict(zip(_LAYER, (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t), strict=True))
+
+
+def _tensors(matrices: dict[str, QuantMatrix]) -> dict[str, torch.Tensor]:
+    tensors = {f"{name}.codes": matrix.codes for name, matrix in matrices.items()}
+    return tensors | {f"{name}.scales": matrix.scales for name, matrix in matrices.items()}
+
+
+def _read(path: Path, natives: dict[str, Weight], found: CopyFormat, device: torch.device) -> Iterator[QuantMatrix]:
+    """The matrices that stand for ``natives``."""
+    with safe_open(path, framework="pt") as tensors:
+        for name, native in natives.items():
+            codes, scales = (_in_memory(tensors.get_tensor(f"{name}.{part}"), device) for part in ("codes", "scales"))
+            matrix = QuantMatrix(codes, scales, found.bits, found.group)
+            if matrix.shape != tuple(native.shape):
+                raise ContractError(f"{name} has shape {matrix.shape}, expected {tuple(native.shape)}")
+            yield matrix
+
+
+def _in_memory(mapped: torch.Tensor, device: torch.device) -> torch.Tensor:
+    return allocate(tuple(mapped.shape), mapped.dtype, device).copy_(mapped)

@@ -1,0 +1,156 @@
+"""The copies of a model's weights that drafts read in fewer bits."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+
+from sirius_cli.core.profile import DraftSpec
+from sirius_cli.engine.device import Placement
+from sirius_cli.engine.memory import free_bytes
+from sirius_cli.engine.models.counts import ParameterCounts
+from sirius_cli.engine.models.decoder import Decoder
+from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
+from sirius_cli.errors import EnvironmentProblem, UsageError
+from sirius_kernels.contracts import ContractError
+from sirius_kernels.quant.matrix import Bits, QuantMatrix, Weight, check_depth
+from sirius_kernels.quant.rounding import quantised
+
+_BITS: Final[dict[str, Bits]] = {"int8": 8, "int4": 4}
+_SCALE_BYTES: Final = torch.bfloat16.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFormat:
+    """How a copy keeps its weights: ``bits`` for each, and a scale for every ``group``."""
+
+    bits: Bits
+    group: int
+
+    @property
+    def weight_bytes(self) -> float:
+        """Bytes of a weight, its part of the scale included."""
+        return self.bits / 8 + _SCALE_BYTES / self.group
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCopy:
+    """The matrices of one layer, quantised."""
+
+    qkv: QuantMatrix
+    out: QuantMatrix
+    gate_up: QuantMatrix
+    down_t: QuantMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class DraftCopy:
+    """The matrices of a model, quantised. ``layers`` may be made while they are gone through, once."""
+
+    head: QuantMatrix
+    layers: Iterable[LayerCopy]
+
+
+CopyMaker = Callable[[DecoderWeights, CopyFormat], DraftCopy]
+
+
+def format_of(spec: DraftSpec) -> CopyFormat | None:
+    """How drafts of ``spec`` read weights; None: as they are."""
+    return None if spec.precision == "native" else CopyFormat(_BITS[spec.precision], spec.group)
+
+
+def size_of(spec: DraftSpec, itemsize: int) -> float:
+    """Bytes of a matrix's weight as drafts of ``spec`` read it, over the ``itemsize`` of a native one."""
+    found = format_of(spec)
+    return 1.0 if found is None else found.weight_bytes / itemsize
+
+
+def copy_bytes(found: CopyFormat, counts: ParameterCounts) -> int:
+    """Memory that a copy takes."""
+    return int(counts.matrices * found.weight_bytes)
+
+
+def stored_bytes(weights: DecoderWeights, found: CopyFormat) -> int:
+    """Disk that a copy of ``weights`` takes."""
+    layer = weights.layers[0]
+    each = sum(math.prod(matrix.shape) for matrix in (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t))
+    return int((math.prod(weights.head.shape) + each * len(weights.layers)) * found.weight_bytes)
+
+
+def expect_memory(counts: ParameterCounts, spec: DraftSpec, placement: Placement) -> None:
+    """Raise ``EnvironmentProblem`` unless a model fits ``placement``, with the copy that drafts of ``spec`` read."""
+    native, found = counts.total * placement.dtype.itemsize, format_of(spec)
+    copy = 0 if found is None else copy_bytes(found, counts)
+    if native + copy > (free := free_bytes(placement.device)):
+        parts = f"{native / 1e9:.1f} GB" + (f" and {copy / 1e9:.1f} GB for the {spec.precision} copy" if copy else "")
+        raise EnvironmentProblem(
+            f"the weights need {parts} of memory on {placement.device}, of which {free / 1e9:.1f} GB are free",
+            "close other programs, or use a smaller model or dtype",
+        )
+
+
+def expect_fit(weights: DecoderWeights, found: CopyFormat) -> None:
+    """Raise ``UsageError`` unless every matrix divides into groups."""
+    layer = weights.layers[0]
+    try:
+        for matrix in (layer.qkv, layer.out, layer.mlp.gate_up):
+            check_depth(matrix.shape[-1], found.group)
+    except ContractError as error:
+        raise UsageError(
+            f"this model cannot be drafted with groups of {found.group}: {error}", _hint(weights)
+        ) from error
+
+
+def quantise(weights: DecoderWeights, found: CopyFormat) -> DraftCopy:
+    """A :data:`CopyMaker` that rounds the weights themselves, a layer at a time."""
+
+    def rounded(layer: LayerWeights) -> LayerCopy:
+        matrices = (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t)
+        return LayerCopy(*(_rounded(matrix, found) for matrix in matrices))
+
+    return DraftCopy(_rounded(weights.head, found), map(rounded, weights.layers))
+
+
+class Drafters:
+    """The models that drafts run: the native one, and those over copies, made by ``maker`` when first asked for."""
+
+    def __init__(self, native: Decoder, maker: CopyMaker = quantise) -> None:
+        self.maker = maker
+        self._native = native
+        self._copies: dict[CopyFormat, Decoder] = {}
+
+    def of(self, spec: DraftSpec) -> Decoder:
+        """The model that drafts of ``spec`` run. Raises ``UsageError`` if its groups do not fit the model."""
+        found = format_of(spec)
+        if found is None:
+            return self._native
+        if found not in self._copies:
+            expect_fit(self._native.weights, found)
+            self._copies[found] = self._over(self.maker(self._native.weights, found))
+        return self._copies[found]
+
+    def _over(self, copy: DraftCopy) -> Decoder:
+        native = self._native
+        layers = [_with(layer, part) for layer, part in zip(native.weights.layers, copy.layers, strict=True)]
+        weights = replace(native.weights, head=copy.head, layers=tuple(layers))
+        return Decoder(native.config, weights, native.ops)
+
+
+def _with(layer: LayerWeights, copy: LayerCopy) -> LayerWeights:
+    """``layer`` with the matrices of ``copy``. Norms and biases are the native ones."""
+    mlp = replace(layer.mlp, gate_up=copy.gate_up, down_t=copy.down_t)
+    return replace(layer, qkv=copy.qkv, out=copy.out, mlp=mlp)
+
+
+@torch.inference_mode()
+def _rounded(matrix: Weight, found: CopyFormat) -> QuantMatrix:
+    assert isinstance(matrix, torch.Tensor)
+    return quantised(matrix, found.bits, found.group)
+
+
+def _hint(weights: DecoderWeights) -> str:
+    width = weights.head.shape[-1]
+    fitting = [group for group in (128, 64, 32) if width % max(group, 64) == 0]
+    return f"give --draft-group {fitting[0]}" if fitting else "give --draft-precision native"

@@ -1,0 +1,66 @@
+"""Quantised copies of weights for drafts, kept beside the models: made once for each model and format."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sirius_cli.config.locations import models_dir
+from sirius_cli.errors import ModelError
+from sirius_cli.services.model_folder import weights_identity
+from sirius_cli.services.model_store import ModelStore, need_space
+from sirius_cli.services.progress import Progress, ProgressEvent
+
+if TYPE_CHECKING:
+    from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy
+    from sirius_cli.engine.models.layout import DecoderWeights
+
+_ROUNDING: Final = 1  # part of the format: raise it when codes, scales or their order change
+
+
+class StoredCopies:
+    """Makes the copies of the model in ``folder``: from disk where there is one, else by rounding, and keeps them.
+
+    A copy belongs to the files of the weights and to the dtype they were loaded as. One that cannot be read is made
+    anew, and ``progress`` says so.
+    """
+
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self._store = ModelStore(models_dir())
+        self._folder = self._store.quantised(weights_identity(folder))
+        self._progress = progress
+
+    def __call__(self, weights: "DecoderWeights", found: "CopyFormat") -> "DraftCopy":
+        """See :data:`sirius_cli.engine.drafts.quantised.CopyMaker`.
+
+        Raises ``EnvironmentProblem`` where the disk has no room for it.
+        """
+        from sirius_cli.engine.drafts.copy_files import read_copy
+
+        place = self._folder / _format(weights, found)
+        with self._store.locked(self._folder.name, self._progress):
+            if place.exists():
+                try:
+                    return read_copy(place, weights, found)
+                except ModelError:
+                    self._progress(ProgressEvent(f"The int{found.bits} copy on disk is damaged, and is made anew"))
+                    self._store.remove(place, self._folder.name)
+            self._make(weights, found, place)
+        return read_copy(place, weights, found)
+
+    def _make(self, weights: "DecoderWeights", found: "CopyFormat", place: Path) -> None:
+        from sirius_cli.engine.drafts.copy_files import write_copy
+        from sirius_cli.engine.drafts.quantised import quantise, stored_bytes
+
+        size, layers = stored_bytes(weights, found), len(weights.layers)
+        need_space(self._store.root, size, f"keep the int{found.bits} copy of the weights")
+
+        def report(done: int) -> None:
+            self._progress(ProgressEvent(f"Rounding the weights to int{found.bits} once", size * done // layers, size))
+
+        report(0)
+        with self._store.staging(self._folder.name, place) as folder:
+            write_copy(folder, quantise(weights, found), report)
+
+
+def _format(weights: "DecoderWeights", found: "CopyFormat") -> str:
+    dtype = str(weights.embedding.dtype).removeprefix("torch.")
+    return f"{dtype}-int{found.bits}-g{found.group}-v{_ROUNDING}"

@@ -1,0 +1,180 @@
+"""Drafts that read a quantised copy of the weights: what they promise, cost and refuse."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from engines import DENSE, drafts_of, generate, ids_of, make_engine, profile, prompt
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sirius_cli.core.metrics import fold
+from sirius_cli.core.profile import DraftSpec
+from sirius_cli.core.request import GenerationRequest
+from sirius_cli.engine import memory
+from sirius_cli.engine.backend import Ops, torch_ops
+from sirius_cli.engine.device import Placement
+from sirius_cli.engine.drafts import quantised
+from sirius_cli.engine.drafts.copy_files import read_copy, write_copy
+from sirius_cli.engine.drafts.quantised import CopyFormat, copy_bytes, expect_memory, quantise
+from sirius_cli.errors import EnvironmentProblem, ModelError, UsageError
+
+NUMBA = Ops("numba", "test")
+fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def engine(tiny_model):
+    return make_engine(tiny_model("llama-blocks")[0], ops=NUMBA)
+
+
+@fuzz
+@given(
+    method=st.sampled_from(["dense", "coarse", "fine"]),
+    precision=st.sampled_from(["int8", "int4"]),
+    group=st.sampled_from([32, 64, 128]),
+    window=st.integers(1, 12),
+    keep=st.sampled_from([0.1, 0.5, 1.0]),
+    confidence=st.sampled_from([0.0, 0.3]),
+    compiled=st.booleans(),
+    programs=st.booleans(),
+    seed=st.integers(0, 20),
+)
+def test_exact_is_dense_whatever_the_copy(
+    method, precision, group, window, keep, confidence, compiled, programs, seed, tiny_model
+):
+    engine = make_engine(tiny_model("llama-blocks")[0], ops=NUMBA if compiled else torch_ops())
+    request = GenerationRequest(prompt(9, seed), max_new_tokens=25)
+    dense = ids_of(generate(engine, DENSE, request))
+    engine.programs = programs
+    chosen = profile(
+        method, keep=keep, precision=precision, group=group, accept="exact", window=window, confidence=confidence
+    )
+    assert ids_of(generate(engine, chosen, request)) == dense
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
+def test_compiled_and_reference_ops_draft_the_same(method, precision, tiny_model):
+    folder, request = tiny_model("llama-blocks")[0], GenerationRequest(prompt(), max_new_tokens=25)
+    alone = profile(method, precision=precision, enabled=False)
+    answers = [ids_of(generate(make_engine(folder, ops=ops), alone, request)) for ops in (NUMBA, torch_ops())]
+    assert answers[0] == answers[1]
+
+
+def test_more_bits_are_nearer_to_the_model(engine):
+    request = GenerationRequest(prompt(), max_new_tokens=60)
+    aal = {}
+    for precision in ("int8", "int4"):
+        chosen = profile("dense", precision=precision, accept="exact", window=8)
+        aal[precision] = fold(generate(engine, chosen, request)).aal
+    assert aal["int8"] > aal["int4"] > 1.0
+
+
+def test_a_batch_drafts_with_the_copy_too(engine):
+    chosen = profile("dense", precision="int4", accept="exact", window=5)
+    requests = [GenerationRequest(prompt(5 + n, n), max_new_tokens=20) for n in range(3)]
+    engine.profile = chosen
+    together = list(engine.generate_batch(requests))
+    for row, request in enumerate(requests):
+        assert ids_of(together, row) == ids_of(generate(engine, chosen, request))
+
+
+def test_reads_are_those_of_the_copy(engine):
+    counts = engine.counts
+    for precision, group, bits in (("int8", 64, 8 + 16 / 64), ("int4", 32, 4 + 16 / 32)):
+        engine.profile = profile("dense", precision=precision, group=group)
+        cost = engine.draft_cost
+        assert cost.density == 1.0
+        assert cost.read == pytest.approx((counts.read - counts.matrices + counts.matrices * bits / 32) / counts.read)
+    held = engine.drafters.of(engine.profile.draft).weights
+    layer = held.layers[0]
+    total = len(held.layers) * sum(m.nbytes for m in (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t))
+    assert total + held.head.nbytes == copy_bytes(CopyFormat(4, 32), counts)
+
+
+def test_scores_of_the_draft_alone_are_those_of_the_copy(engine):
+    text, more = prompt(), [3, 5, 7]
+    engine.profile = DENSE
+    (dense,) = engine.score(text, [more])
+    engine.profile = profile("dense", precision="int4", enabled=False)
+    (copied,) = engine.score(text, [more])
+    engine.profile = profile("dense", precision="int4")
+    (checked,) = engine.score(text, [more])
+    assert copied.logprob != dense.logprob
+    assert copied.logprob == pytest.approx(dense.logprob, rel=0.2)
+    assert checked.logprob == dense.logprob
+
+
+def test_a_copy_is_made_once_for_all_twins(engine):
+    made = []
+
+    def maker(weights, found):
+        made.append(found)
+        return quantise(weights, found)
+
+    engine.drafters.maker = maker
+    spec = DraftSpec(method="dense", precision="int8")
+    twin = engine.twin(DENSE)
+    assert engine.drafters.of(spec) is twin.drafters.of(spec)
+    assert engine.drafters.of(replace_group(spec, 64)) is not engine.drafters.of(spec)
+    assert made == [CopyFormat(8, 32), CopyFormat(8, 64)]
+
+
+def replace_group(spec, group):
+    return spec.model_copy(update={"group": group})
+
+
+def test_a_group_that_does_not_divide_is_refused(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])  # 48 wide
+    with pytest.raises(UsageError, match="cannot be drafted with groups of 32: rows of 48 weights") as refused:
+        engine.drafters.of(DraftSpec(method="dense", precision="int4"))
+    assert refused.value.hint == "give --draft-precision native"
+
+
+def test_too_little_memory_is_told_with_figures(engine, monkeypatch):
+    placement = Placement(torch.device("cpu"), torch.float32, torch_ops())
+    counts = replace(engine.counts, total=1_500_000_000, matrices=1_400_000_000)
+    monkeypatch.setattr(quantised, "free_bytes", lambda device: 6_500_000_000)
+    expect_memory(counts, DraftSpec(), placement)
+    with pytest.raises(EnvironmentProblem, match=r"6\.0 GB and 0\.8 GB for the int4 copy of memory"):
+        expect_memory(counts, DraftSpec(precision="int4"), placement)
+    assert memory.free_bytes(placement.device) > 0
+
+
+@pytest.mark.parametrize("found", [CopyFormat(4, 32), CopyFormat(8, 128)])
+def test_a_copy_comes_back_from_disk_as_it_was(found, engine, tmp_path):
+    weights, told = engine.model.weights, []
+    write_copy(tmp_path, quantise(weights, found), told.append)
+    assert told == [1, 2, 3]
+    again, fresh = read_copy(tmp_path, weights, found), quantise(weights, found)
+    for ours, theirs in zip([again.head, *again.layers], [fresh.head, *fresh.layers], strict=True):
+        parts = ("qkv", "out", "gate_up", "down_t") if hasattr(ours, "qkv") else (None,)
+        for part in parts:
+            left, right = (ours, theirs) if part is None else (getattr(ours, part), getattr(theirs, part))
+            assert torch.equal(left.codes, right.codes)
+            assert torch.equal(left.scales, right.scales)
+
+
+@pytest.mark.parametrize("harm", ["cut", "missing", "other"])
+def test_a_torn_copy_is_not_used(harm, engine, tmp_path):
+    weights, found = engine.model.weights, CopyFormat(8, 32)
+    write_copy(tmp_path, quantise(weights, found), lambda done: None)
+    file = tmp_path / "layer-001.safetensors"
+    if harm == "cut":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif harm == "missing":
+        file.unlink()
+    else:
+        found = CopyFormat(4, 32)
+    with pytest.raises(ModelError, match="cannot be used"):
+        read_copy(tmp_path, weights, found)
+
+
+def test_a_draft_without_checks_differs_and_says_what_it_is(engine):
+    request = GenerationRequest(prompt(), max_new_tokens=20)
+    alone = generate(engine, profile("dense", precision="int4", enabled=False), request)
+    assert len(ids_of(alone)) == 20
+    assert drafts_of(alone)
+    assert DraftSpec(method="dense", precision="int4").words == "dense int4 g32"
+    assert DraftSpec(keep=0.4).words == "coarse 0.4"

@@ -1,0 +1,100 @@
+"""Quantised copies on disk: made once, used again, rebuilt where they are torn, gone with their model."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sirius_cli.engine.drafts.quantised import CopyFormat
+from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights, MlpWeights
+from sirius_cli.errors import EnvironmentProblem
+from sirius_cli.services import model_store
+from sirius_cli.services.draft_copies import StoredCopies
+from sirius_cli.services.models import plan_removal, remove
+
+FOUND = CopyFormat(8, 32)
+
+
+def weights(seed: int = 0) -> DecoderWeights:
+    g = torch.Generator().manual_seed(seed)
+
+    def matrix(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=g)
+
+    mlp = MlpWeights(matrix(10, 2, 64), None, matrix(10, 64), None, "silu")
+    layer = LayerWeights(None, matrix(96, 64), None, None, matrix(64, 64), None, None, None, mlp, None)
+    return DecoderWeights(matrix(20, 64), None, (layer, layer), None, matrix(20, 64))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIRIUS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    save_file({"a": torch.ones(3)}, model / "model.safetensors")
+    return model
+
+
+def stages(told):
+    return [event.stage for event in told]
+
+
+def test_a_copy_is_made_once(folder, home):
+    told = []
+    first = StoredCopies(folder, told.append)(weights(), FOUND)
+    assert set(stages(told)) == {"Rounding the weights to int8 once"}
+    assert told[-1].done == told[-1].total > 0
+    told.clear()
+    again = StoredCopies(folder, told.append)(weights(), FOUND)
+    assert not told
+    assert torch.equal(first.head.codes, again.head.codes)
+    assert not list(home.rglob("staging/*"))
+
+
+def test_a_changed_model_gets_another(folder):
+    StoredCopies(folder, lambda event: None)(weights(), FOUND)
+    save_file({"a": torch.ones(4)}, folder / "model.safetensors")
+    told = []
+    StoredCopies(folder, told.append)(weights(1), FOUND)
+    assert stages(told)[0] == "Rounding the weights to int8 once"
+
+
+def test_a_torn_copy_is_made_anew_and_told_once(folder, home):
+    first = StoredCopies(folder, lambda event: None)(weights(), FOUND)
+    (file,) = home.rglob("layer-001.safetensors")
+    file.write_bytes(b"torn")
+    told = []
+    again = StoredCopies(folder, told.append)(weights(), FOUND)
+    assert stages(told).count("The int8 copy on disk is damaged, and is made anew") == 1
+    assert torch.equal(first.head.codes, again.head.codes)
+
+
+def test_what_fails_midway_leaves_nothing(folder, home, monkeypatch):
+    def fail(event):
+        if event.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        StoredCopies(folder, fail)(weights(), FOUND)
+    assert not list(home.rglob("*.safetensors"))
+
+
+def test_a_full_disk_is_told_before_the_work(folder, monkeypatch):
+    monkeypatch.setattr(model_store.shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
+    with pytest.raises(EnvironmentProblem, match="not enough disk space to keep the int8 copy of the weights"):
+        StoredCopies(folder, lambda event: None)(weights(), FOUND)
+
+
+def test_copies_go_with_models_rm(folder, home):
+    StoredCopies(folder, lambda event: None)(weights(), FOUND)
+    removal = plan_removal(str(folder))
+    assert removal.size_bytes > 0
+    remove(removal)
+    assert not list(home.rglob("*.safetensors"))
+    assert (folder / "model.safetensors").exists()
