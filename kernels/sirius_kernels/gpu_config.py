@@ -46,24 +46,31 @@ class AttentionConfig:
     stages: int
 
 
-def rows_config(units: int, depth: int, rows: int, tokens: int, itemsize: int, device: DeviceInfo) -> RowsConfig:
-    """How to multiply ``rows`` rows of each of ``units`` units, ``depth`` elements long, with ``tokens`` tokens."""
+def rows_config(
+    units: int, depth: int, rows: int, tokens: int, itemsize: int, device: DeviceInfo, *, codes: bool = False
+) -> RowsConfig:
+    """How to multiply ``rows`` rows of each of ``units`` units, ``depth`` elements long, with ``tokens`` tokens.
+
+    ``codes`` become fp32 in registers, which larger blocks would spill.
+    """
     if tokens == 1:
-        return RowsConfig(16 // rows, _fitting(depth, 512), 1, 4, 1)
+        return RowsConfig(16 // rows, _fitting(depth, 256 if codes else 512), 1, 4, 1)
     block = _token_block(tokens)
     blocks = [size for size in (64, 32) if -(-units // size) >= 2 * device.multiprocessors]
-    size, deep = (blocks or [16])[0], _fitting(depth, 128)
+    size, deep = (blocks or [16])[0], _fitting(depth, 32 if codes else 128)
     stage = (size * rows + block) * deep * itemsize
     return RowsConfig(size, deep, block, 8 if block > 32 else 4, _stages(stage, device))
 
 
-def down_config(picked: int, width: int, tokens: int, itemsize: int, device: DeviceInfo) -> DownConfig:
+def down_config(
+    picked: int, width: int, tokens: int, itemsize: int, device: DeviceInfo, *, codes: bool = False
+) -> DownConfig:
     """How to add up ``picked`` neuron rows of ``width`` for ``tokens`` tokens.
 
     There are enough shares for four blocks a multiprocessor, but none is of less than two steps.
     """
     columns, block = _fitting(width, 128), _token_block(tokens)
-    neurons = 32 if tokens == 1 else 64
+    neurons = 32 if tokens == 1 else 16 if codes else 64
     across = -(-width // columns)
     splits = max(1, min(4 * device.multiprocessors // across, picked // (2 * neurons)))
     stage = (columns + block) * neurons * itemsize

@@ -12,7 +12,7 @@ def load_weights(weight, scales, begin, column, mask, BITS: tl.constexpr, SHIFT:
     """``column`` (``int32[1, K]``) of the rows that begin at ``begin`` (``int64[U, 1]``); 0 where ``mask`` is not.
 
     Native weights come in their own dtype, those of ``BITS`` 8 and 4 as fp32; a scale is that of ``32 << SHIFT``
-    weights. Where codes lie is said in ``quant/matrix.py``: eight columns of a row are read from the same word. Rows are
+    weights. Where codes lie is said in ``quant/matrix.py``: eight columns of a row lie in the same word. Rows are
     whole groups, so that all divisions are of columns alone.
     """
     if BITS == 8:

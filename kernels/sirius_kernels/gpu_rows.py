@@ -147,7 +147,8 @@ def rows_product(
         return out
     codes, scales, bits, shift = stored(weight)
     device, sizes = device_info(x.device), (units, depth, rows, tokens, x.element_size())
-    config = tuned.chosen("rows", sizes, device.name, rows_config(*sizes, device))
+    usual = rows_config(*sizes, device, codes=bits <= 8)
+    config = usual if bits <= 8 else tuned.chosen("rows", sizes, device.name, usual)
     grid = (triton.cdiv(units, config.units), triton.cdiv(tokens, config.tokens))
     rows_kernel[grid](
         x.contiguous(), codes, scales, codes if bias is None else bias, codes if active is None else active,

@@ -13,18 +13,18 @@ from sirius_cli.core.profile import Profile
 from sirius_cli.core.request import GenerationRequest
 from sirius_cli.engine.correction import CorrectionLoop
 from sirius_cli.engine.device import Placement, place
-from sirius_cli.engine.drafts import cost_of, make_policy
-from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost
-from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory, quantise, size_of
+from sirius_cli.engine.drafts import make_policy
+from sirius_cli.engine.drafts.policy import DraftPolicy
+from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory, quantise
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
-from sirius_cli.engine.memory import free_bytes, watch_memory
+from sirius_cli.engine.measured import Measured
+from sirius_cli.engine.memory import free_bytes
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
 from sirius_cli.engine.prefill import prefill_chunk
-from sirius_cli.engine.probe import Probe
 from sirius_cli.engine.programmed import ProgrammedLoop
 from sirius_cli.engine.random_weights import random_weights, shape_config, wordless
 from sirius_cli.engine.row import Row
@@ -32,16 +32,13 @@ from sirius_cli.engine.sampling import token_probabilities
 from sirius_cli.engine.scoring import Score, score_behind
 from sirius_cli.engine.text import Text
 from sirius_cli.engine.tokens import Tokens
-from sirius_cli.engine.transformers_probe import TransformersProbe
 from sirius_cli.engine.weights import load_weights
 from sirius_cli.errors import UsageError
-from sirius_kernels.bandwidth.op import read_bandwidth
 
 Events = Generator[StepEvent, None, None]
 _LEAST_SLOTS = 2048  # of the cache of a text that programs work on
 _MOST_PLACES = 64  # more tokens in a pass make each of them hardly cheaper
 _MEMORY_SHARE = 0.5  # of what is free, for texts side by side
-_READ_ELEMENTS = 1 << 26  # 256 MiB of fp32, more than caches hold
 
 
 def _never() -> bool:
@@ -59,7 +56,7 @@ def _loaded(name: str, placement: Placement, model: Decoder, start: float) -> Lo
     )
 
 
-class Engine:
+class Engine(Measured):
     """One model in memory. ``profile`` may be changed between generations.
 
     ``masked`` runs drafts through the masked oracle instead of skipping weights: same tokens, no gain; for proofs.
@@ -144,55 +141,6 @@ class Engine:
     def twin(self, profile: Profile) -> "Engine":
         """Another engine over the same weights, with its own text and ``profile``."""
         return Engine(self.model, self.tokens, profile, self.loaded, self._placement, self.drafters)
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes of weights that a dense step reads."""
-        return self.counts.read * self._placement.dtype.itemsize
-
-    @property
-    def draft_cost(self) -> StepCost | None:
-        """What a draft step of the present profile costs on a single text; None without a draft."""
-        return cost_of(self.profile.draft, self.model.config.intermediate_size, self.counts, self._draft_size)
-
-    @property
-    def token_cache_bytes(self) -> int:
-        """Bytes of keys and values that the cache holds for a token."""
-        cache = KVCache(self.model.config, 1, 1, dtype=self._placement.dtype, device=self._placement.device)
-        return cache.bytes
-
-    def watch_memory(self) -> Callable[[], int]:
-        """See :func:`sirius_cli.engine.memory.watch_memory`."""
-        return watch_memory(self._placement.device)
-
-    @property
-    def threads(self) -> int:
-        """How many threads a step uses on the CPU."""
-        if self._placement.ops.impl != "numba":
-            return torch.get_num_threads()
-        from sirius_kernels import cpu_memory
-
-        return cpu_memory.threads()
-
-    def transformers(self, folder: Path) -> TransformersProbe:
-        """The checkpoint of ``folder`` under transformers: same device, dtype and number of threads."""
-        placement = self._placement
-        return TransformersProbe(folder, dtype=placement.dtype, device=placement.device, threads=self.threads)
-
-    def read_bandwidth(self) -> float:
-        """Bytes per second of a plain read of this device's memory, with the threads that steps use."""
-        data = torch.ones(_READ_ELEMENTS, device=self._placement.device)
-        return read_bandwidth(data, impl=self._placement.ops.impl)
-
-    def probe(self, depth: int, room: int) -> Probe:
-        """Single passes behind a text of ``depth`` tokens, of up to ``room`` tokens, for measurements.
-
-        Raises ``UsageError`` where the context is too short.
-        """
-        if depth + room > self.context:
-            message = f"{depth} + {room} tokens do not fit the context of {self.loaded.model}, {self.context}"
-            raise UsageError(message, "measure at a smaller depth")
-        return Probe(self.model, self.drafters, self.counts, depth=depth, room=room, dtype=self._placement.dtype)
 
     @torch.inference_mode()
     def dense_step_ms(self) -> float | None:
@@ -323,7 +271,7 @@ class Engine:
     def _policy(self, statistic: NeuronStatistic | None, rows: int, *, masked: bool) -> DraftPolicy | None:
         neurons = self.model.config.intermediate_size
         return make_policy(
-            self.profile.draft, statistic, neurons, rows, self.counts, self._draft_size, self.model.ops, masked=masked
+            self.profile.draft, statistic, neurons, rows, self.counts, self.draft_size, self.model.ops, masked=masked
         )
 
     def _loop(self, cache: KVCache, statistic: NeuronStatistic | None, began: float) -> CorrectionLoop:
@@ -391,10 +339,6 @@ class Engine:
     @property
     def _sparse_alone(self) -> bool:
         return not self.profile.draft.native_dense and not self.profile.correction.enabled
-
-    @property
-    def _draft_size(self) -> float:
-        return size_of(self.profile.draft, self._placement.dtype.itemsize)
 
     @property
     def _learns(self) -> bool:

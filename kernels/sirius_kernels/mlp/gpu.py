@@ -69,8 +69,9 @@ def mlp_down(
     if tokens > MOST_TOKENS or picked == 0:
         return reference.mlp_down(hidden, down_t, bias, active)
     device, sizes = device_info(hidden.device), (picked, width, tokens, hidden.element_size())
-    config = tuned.chosen("down", sizes, device.name, down_config(*sizes, device))
     codes, scales, bits, shift = stored(down_t)
+    usual = down_config(*sizes, device, codes=bits <= 8)
+    config = usual if bits <= 8 else tuned.chosen("down", sizes, device.name, usual)
     shares = torch.empty(config.splits, tokens, width, device=hidden.device)
     columns = triton.cdiv(width, config.columns)
     down_kernel[(columns, config.splits)](

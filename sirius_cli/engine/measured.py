@@ -1,0 +1,89 @@
+"""What an engine tells of itself and of its device, for measurements."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from sirius_cli.core.events import Loaded
+from sirius_cli.core.profile import Profile
+from sirius_cli.engine.device import Placement
+from sirius_cli.engine.drafts import cost_of
+from sirius_cli.engine.drafts.policy import StepCost
+from sirius_cli.engine.drafts.quantised import Drafters, size_of
+from sirius_cli.engine.kv_cache import KVCache
+from sirius_cli.engine.memory import watch_memory
+from sirius_cli.engine.models.counts import ParameterCounts
+from sirius_cli.engine.models.decoder import Decoder
+from sirius_cli.engine.probe import Probe
+from sirius_cli.engine.transformers_probe import TransformersProbe
+from sirius_cli.errors import UsageError
+from sirius_kernels.bandwidth.op import read_bandwidth
+
+_READ_ELEMENTS = 1 << 26  # 256 MiB of fp32, more than caches hold
+
+
+class Measured:
+    """The part of an engine that decodes nothing."""
+
+    model: Decoder
+    drafters: Drafters
+    profile: Profile
+    loaded: Loaded
+    context: int
+    counts: ParameterCounts
+    _placement: Placement
+
+    @property
+    def draft_size(self) -> float:
+        """Bytes of a matrix's weight as drafts of the present profile read it, over those of a native one."""
+        return size_of(self.profile.draft, self._placement.dtype.itemsize)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a dense step reads."""
+        return self.counts.read * self._placement.dtype.itemsize
+
+    @property
+    def draft_cost(self) -> StepCost | None:
+        """What a draft step of the present profile costs on a single text; None without a draft."""
+        return cost_of(self.profile.draft, self.model.config.intermediate_size, self.counts, self.draft_size)
+
+    @property
+    def token_cache_bytes(self) -> int:
+        """Bytes of keys and values that the cache holds for a token."""
+        cache = KVCache(self.model.config, 1, 1, dtype=self._placement.dtype, device=self._placement.device)
+        return cache.bytes
+
+    def watch_memory(self) -> Callable[[], int]:
+        """See :func:`sirius_cli.engine.memory.watch_memory`."""
+        return watch_memory(self._placement.device)
+
+    @property
+    def threads(self) -> int:
+        """How many threads a step uses on the CPU."""
+        if self._placement.ops.impl != "numba":
+            return torch.get_num_threads()
+        from sirius_kernels import cpu_memory
+
+        return cpu_memory.threads()
+
+    def transformers(self, folder: Path) -> TransformersProbe:
+        """The checkpoint of ``folder`` under transformers: same device, dtype and number of threads."""
+        placement = self._placement
+        return TransformersProbe(folder, dtype=placement.dtype, device=placement.device, threads=self.threads)
+
+    def read_bandwidth(self) -> float:
+        """Bytes per second of a plain read of this device's memory, with the threads that steps use."""
+        data = torch.ones(_READ_ELEMENTS, device=self._placement.device)
+        return read_bandwidth(data, impl=self._placement.ops.impl)
+
+    def probe(self, depth: int, room: int) -> Probe:
+        """Single passes behind a text of ``depth`` tokens, of up to ``room`` tokens, for measurements.
+
+        Raises ``UsageError`` where the context is too short.
+        """
+        if depth + room > self.context:
+            message = f"{depth} + {room} tokens do not fit the context of {self.loaded.model}, {self.context}"
+            raise UsageError(message, "measure at a smaller depth")
+        return Probe(self.model, self.drafters, self.counts, depth=depth, room=room, dtype=self._placement.dtype)
