@@ -4,7 +4,8 @@
 
 One op is one line. Its numbers of tokens take turns within each repetition, so that a machine that drifts slows all of
 them alike. Printed are the rate at which one token's product reads weights, beside the rate of a plain read of memory,
-and for more tokens the time over one token's: median, 10th to 90th percentile.
+and for more tokens the time over one token's: median, 10th to 90th percentile. `--blas` adds the time over that of
+torch's BLAS on as many threads.
 """
 
 import argparse
@@ -18,11 +19,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
 import sirius_kernels  # noqa: F401  (sets how threads wait; must come before torch)
-from sirius_kernels import cpu_jit
+from sirius_kernels import cpu_blas, cpu_jit
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 
@@ -85,6 +87,7 @@ def measure(args: argparse.Namespace) -> list[dict[str, object]]:
         inputs = {tokens: torch.randn(tokens, width) for tokens in args.tokens}
         for x in inputs.values():
             once(call, x, args.copies)
+        blas = {tokens: over_blas(call, x, args) for tokens, x in inputs.items() if tokens > 1} if args.blas else {}
         times: dict[int, list[float]] = {tokens: [] for tokens in args.tokens}
         reads = []
         for _ in range(args.repetitions):
@@ -97,16 +100,30 @@ def measure(args: argparse.Namespace) -> list[dict[str, object]]:
             "read_gb_s": spread(reads),
             "gb_s": spread([weight_bytes * args.copies / t / 1e9 for t in first]),
             "ratio": {n: spread([b / a for a, b in zip(first, t, strict=True)]) for n, t in times.items()},
+            "over_blas": blas,
         }
         rows.append(row)
         sys.stderr.write(_line(row, args.tokens) + "\n")
     return rows
 
 
+def over_blas(call: Op, x: torch.Tensor, args: argparse.Namespace) -> list[float]:
+    """Our time over that of torch's BLAS, in turn."""
+    ratios = []
+    for _ in range(args.repetitions):
+        with patch.object(cpu_blas, "PAYS", False):
+            ours = seconds(partial(once, call, x, args.copies))
+        with patch.multiple(cpu_blas, PAYS=True, MANY_TOKENS=2):
+            ratios.append(ours / seconds(partial(once, call, x, args.copies)))
+    return spread(ratios)
+
+
 def _line(row: dict[str, object], tokens: list[int]) -> str:
     rate, read, ratio = row["gb_s"], row["read_gb_s"], row["ratio"]
     cells = "  ".join(f"{n}: {ratio[n][0]:.2f} ({ratio[n][1]:.2f}-{ratio[n][2]:.2f})" for n in tokens[1:])  # type: ignore[index]
-    return f"{row['op']:18} {rate[0]:5.1f} GB/s of {read[0]:5.1f}   {cells}"  # type: ignore[index]
+    beside = "  ".join(f"{n}: {found[0]:.2f}" for n, found in row["over_blas"].items())  # type: ignore[attr-defined]
+    told = f"{row['op']:18} {rate[0]:5.1f} GB/s of {read[0]:5.1f}   {cells}"  # type: ignore[index]
+    return told + (f"   over BLAS  {beside}" if beside else "")
 
 
 def main() -> None:
@@ -117,6 +134,7 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.5)
     parser.add_argument("--tokens", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
     parser.add_argument("--copies", type=int, default=4, help="layers; together they should exceed the caches")
+    parser.add_argument("--blas", action="store_true", help="compare with torch's BLAS")
     parser.add_argument("--repetitions", type=int, default=15)
     parser.add_argument(
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "sirius-kernels", help="compiled code"

@@ -64,6 +64,7 @@ def figures(metrics: Metrics, finish_reason: str) -> str:
     parts += _figure("{:.1f} tok/s", metrics.decode_tokens_per_second)
     parts += _figure("AAL {:.1f}", metrics.aal)
     parts += _figure("effective density {:.2f}", metrics.effective_density)
+    parts += _figure("read {:.2f}", metrics.effective_read)
     parts += _figure("{:.1%} corrected", metrics.corrected_fraction)
     parts += _figure("first token {:.2f} s", None if metrics.ttft_ms is None else metrics.ttft_ms / 1000)
     return ", ".join([*parts, f"finish: {finish_reason}"])
