@@ -23,7 +23,8 @@ def test_answer_goes_to_stdout_and_figures_to_stderr(run_chat: Run) -> None:
     result = run_chat("hello")
     assert (result.code, result.out) == (0, ANSWER + "\n")
     assert result.err == (
-        "6 tokens, 25.0 tok/s, AAL 2.5, effective density 0.90, read 0.90, 16.7% corrected, first token 0.10 s, finish: stop\n"
+        "6 tokens, 25.0 tok/s, AAL 2.5, effective density 0.90, read 0.90, 16.7% corrected, first token 0.10 s, "
+        "finish: stop\n"
     )
 
 
