@@ -142,6 +142,13 @@ def test_too_little_memory_is_told_with_figures(engine, monkeypatch):
     assert memory.free_bytes(placement.device) > 0
 
 
+def test_a_copy_that_memory_has_no_room_for_is_not_begun(engine, monkeypatch):
+    monkeypatch.setattr(quantised, "free_bytes", lambda device: 1000)
+    with pytest.raises(EnvironmentProblem, match="an int8 copy of the weights needs"):
+        engine.drafters.of(DraftSpec(precision="int8"))
+    engine.drafters.of(DraftSpec())
+
+
 @pytest.mark.parametrize("found", [CopyFormat(4, 32), CopyFormat(8, 128)])
 def test_a_copy_comes_back_from_disk_as_it_was(found, engine, tmp_path):
     weights, told = engine.model.weights, []

@@ -73,7 +73,7 @@ def copy_bytes(found: CopyFormat, counts: ParameterCounts) -> int:
 
 
 def stored_bytes(weights: DecoderWeights, found: CopyFormat) -> int:
-    """Disk that a copy of ``weights`` takes."""
+    """Memory and disk that a copy of ``weights`` takes."""
     layer = weights.layers[0]
     each = sum(math.prod(matrix.shape) for matrix in (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t))
     return int((math.prod(weights.head.shape) + each * len(weights.layers)) * found.weight_bytes)
@@ -88,6 +88,16 @@ def expect_memory(counts: ParameterCounts, spec: DraftSpec, placement: Placement
         raise EnvironmentProblem(
             f"the weights need {parts} of memory on {placement.device}, of which {free / 1e9:.1f} GB are free",
             "close other programs, or use a smaller model or dtype",
+        )
+
+
+def expect_room(weights: DecoderWeights, found: CopyFormat) -> None:
+    """Raise ``EnvironmentProblem`` unless there is memory for a copy of ``weights``, which are in memory already."""
+    needed, free = stored_bytes(weights, found), free_bytes(weights.head.device)
+    if needed > free:
+        raise EnvironmentProblem(
+            f"an int{found.bits} copy of the weights needs {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} are free",
+            "close other programs, or give --draft-precision native",
         )
 
 
@@ -122,12 +132,16 @@ class Drafters:
         self._copies: dict[CopyFormat, Decoder] = {}
 
     def of(self, spec: DraftSpec) -> Decoder:
-        """The model that drafts of ``spec`` run. Raises ``UsageError`` if its groups do not fit the model."""
+        """The model that drafts of ``spec`` run.
+
+        Raises ``UsageError`` if its groups do not fit the model, ``EnvironmentProblem`` if memory has no room for it.
+        """
         found = format_of(spec)
         if found is None:
             return self._native
         if found not in self._copies:
             expect_fit(self._native.weights, found)
+            expect_room(self._native.weights, found)
             self._copies[found] = self._over(self.maker(self._native.weights, found))
         return self._copies[found]
 
