@@ -3,12 +3,12 @@
 import torch
 
 from sirius_cli.engine.backend import Ops
-from sirius_cli.engine.drafts.policy import StepCost, fine_cost, kept_neurons
+from sirius_cli.engine.drafts.policy import Forgetful, StepCost, fine_cost, kept_neurons
 from sirius_cli.engine.models.counts import ParameterCounts
 from sirius_cli.engine.models.layout import MlpWeights
 
 
-class FineDraft:
+class FineDraft(Forgetful):
     """Runs the gate densely, then up and down for the neurons with the largest ``abs(act(gate))`` alone.
 
     An MLP without a gate picks by its activations; only down rows are skipped then. Several tokens at once (a batch)
@@ -21,20 +21,6 @@ class FineDraft:
         self.masked = masked or rows > 1
         self._count = kept_neurons(keep, neurons)
         self.cost: StepCost = fine_cost(keep, neurons, counts, size, masked=self.masked)
-
-    @property
-    def state(self) -> tuple[torch.Tensor, ...]:
-        """Nothing is remembered."""
-        return ()
-
-    def begin(self, row: int) -> None:
-        """Nothing is chosen ahead."""
-
-    def checked(self, row: int) -> None:
-        """Every token picks by itself alone."""
-
-    def focus(self, rows: list[int]) -> None:
-        """Every token picks for itself, whichever row it belongs to."""
 
     def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
         gate = ops.mlp_gate(x, weights.gate_up, weights.bias, activation=weights.activation)

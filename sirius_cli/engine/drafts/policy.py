@@ -41,6 +41,24 @@ class DraftPolicy(Protocol):
     def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor: ...
 
 
+class Forgetful:
+    """The part of a policy that knows nothing of texts."""
+
+    @property
+    def state(self) -> tuple[torch.Tensor, ...]:
+        """Nothing is remembered."""
+        return ()
+
+    def begin(self, row: int) -> None:
+        """Nothing is chosen ahead."""
+
+    def checked(self, row: int) -> None:
+        """Nothing is learnt."""
+
+    def focus(self, rows: list[int]) -> None:
+        """Every token is treated alike, whichever row it belongs to."""
+
+
 def step_cost(counts: ParameterCounts, skipped_per_layer: float, size: float, *, masked: bool) -> StepCost:
     """The cost of leaving out ``skipped_per_layer`` parameters. A mask computes everything and reads everything.
 
