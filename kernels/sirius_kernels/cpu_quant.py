@@ -16,9 +16,8 @@ from sirius_kernels.cpu_llvm import LANES, Emitter
 from sirius_kernels.cpu_math import bfloat16
 from sirius_kernels.cpu_memory import NOTHING, address, floats, integers, octets, short_integers
 from sirius_kernels.cpu_stream import ADD_ROWS
-from sirius_kernels.quant.matrix import QuantMatrix, Weight
+from sirius_kernels.quant.matrix import BLOCK, QuantMatrix, Weight
 
-BLOCK: Final = 64
 _NIBBLES: Final = 8  # of a word
 _MANTISSA: Final = 19  # bits below a code
 _ONE_BITS, _CODE_BITS = 0x3F800000, 15 << _MANTISSA

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, LayerCopy
+from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, LayerCopy, matrices_of
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.engine.weights import allocate
 from sirius_cli.errors import ModelError
@@ -49,7 +49,7 @@ def _file(folder: Path, part: str | int) -> Path:
 
 
 def _matrices(layer: LayerWeights) -> dict[str, Weight]:
-    return dict(zip(_LAYER, (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t), strict=True))
+    return dict(zip(_LAYER, matrices_of(layer), strict=True))
 
 
 def _tensors(matrices: dict[str, QuantMatrix]) -> dict[str, torch.Tensor]:

@@ -72,10 +72,14 @@ def copy_bytes(found: CopyFormat, counts: ParameterCounts) -> int:
     return int(counts.matrices * found.weight_bytes)
 
 
+def matrices_of(layer: LayerWeights) -> tuple[Weight, Weight, Weight, Weight]:
+    """What :class:`LayerCopy` has copies of, in its order."""
+    return layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t
+
+
 def stored_bytes(weights: DecoderWeights, found: CopyFormat) -> int:
     """Memory and disk that a copy of ``weights`` takes."""
-    layer = weights.layers[0]
-    each = sum(math.prod(matrix.shape) for matrix in (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t))
+    each = sum(math.prod(matrix.shape) for matrix in matrices_of(weights.layers[0]))
     return int((math.prod(weights.head.shape) + each * len(weights.layers)) * found.weight_bytes)
 
 
@@ -103,9 +107,8 @@ def expect_room(weights: DecoderWeights, found: CopyFormat) -> None:
 
 def expect_fit(weights: DecoderWeights, found: CopyFormat) -> None:
     """Raise ``UsageError`` unless every matrix divides into groups."""
-    layer = weights.layers[0]
     try:
-        for matrix in (layer.qkv, layer.out, layer.mlp.gate_up):
+        for matrix in matrices_of(weights.layers[0]):
             check_depth(matrix.shape[-1], found.group)
     except ContractError as error:
         raise UsageError(
@@ -117,8 +120,7 @@ def quantise(weights: DecoderWeights, found: CopyFormat) -> DraftCopy:
     """A :data:`CopyMaker` that rounds the weights themselves, a layer at a time."""
 
     def rounded(layer: LayerWeights) -> LayerCopy:
-        matrices = (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t)
-        return LayerCopy(*(_rounded(matrix, found) for matrix in matrices))
+        return LayerCopy(*(_rounded(matrix, found) for matrix in matrices_of(layer)))
 
     return DraftCopy(_rounded(weights.head, found), map(rounded, weights.layers))
 
