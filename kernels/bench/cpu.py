@@ -5,7 +5,7 @@
 One op is one line. Its numbers of tokens take turns within each repetition, so that a machine that drifts slows all of
 them alike. Printed are the rate at which one token's product reads weights, beside the rate of a plain read of memory,
 and for more tokens the time over one token's: median, 10th to 90th percentile. `--blas` adds the time over that of
-torch's BLAS on as many threads.
+torch's BLAS on as many threads. `--bits 4 --group 32` takes quantised weights.
 """
 
 import argparse
@@ -27,19 +27,30 @@ import sirius_kernels  # noqa: F401  (sets how threads wait; must come before to
 from sirius_kernels import cpu_blas, cpu_jit
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
+from sirius_kernels.quant.matrix import GROUPS, Weight, packed
 
+NATIVE = 32
 CACHE = Path(tempfile.gettempdir()) / "sirius-kernels"
 Op = Callable[[torch.Tensor, int], object]
 
 
-def ops(hidden: int, neurons: int, keep: float, copies: int) -> dict[str, tuple[int, int, Op]]:
-    """Name -> (width of the input, bytes of weights read, call). ``copies`` of the weights defeat the caches."""
-    gate_up = [torch.randn(neurons, 2, hidden) for _ in range(copies)]
-    down = [torch.randn(neurons, hidden) for _ in range(copies)]
-    square = [torch.randn(hidden, hidden) for _ in range(copies)]
-    count = int(keep * neurons)
+def random_weights(args: argparse.Namespace, *shape: int) -> list[Weight]:
+    """As many as defeat the caches."""
+    if args.bits == NATIVE:
+        return [torch.randn(*shape) for _ in range(args.copies)]
+    bound, scale_shape = 1 << (args.bits - 1), (*shape[:-1], shape[-1] // args.group)
+    codes = torch.randint(1 - bound, bound, shape, dtype=torch.int8)
+    return [packed(codes, torch.rand(scale_shape).bfloat16(), args.bits, args.group) for _ in range(args.copies)]
+
+
+def ops(args: argparse.Namespace) -> dict[str, tuple[int, int, Op]]:
+    """Name -> (width of the input, bytes of weights read, call)."""
+    hidden, neurons = args.hidden, args.neurons
+    gate_up = random_weights(args, neurons, 2, hidden)
+    down, square = random_weights(args, neurons, hidden), random_weights(args, hidden, hidden)
+    count = int(args.keep * neurons)
     some = torch.randperm(neurons)[:count].sort().values.to(torch.int32)
-    row = 4 * hidden
+    row = square[0].nbytes // hidden
     gate = torch.randn(512, neurons)
 
     def up_some(x: torch.Tensor, i: int) -> object:
@@ -81,7 +92,7 @@ def spread(values: list[float]) -> list[float]:
 def measure(args: argparse.Namespace) -> list[dict[str, object]]:
     plain = torch.randn(64 << 20)  # 256 MB
     rows = []
-    chosen = ops(args.hidden, args.neurons, args.keep, args.copies)
+    chosen = ops(args)
     for name in args.ops or chosen:
         width, weight_bytes, call = chosen[name]
         inputs = {tokens: torch.randn(tokens, width) for tokens in args.tokens}
@@ -134,6 +145,10 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.5)
     parser.add_argument("--tokens", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
     parser.add_argument("--copies", type=int, default=4, help="layers; together they should exceed the caches")
+    parser.add_argument(
+        "--bits", type=int, default=NATIVE, choices=(NATIVE, 8, 4), help="of a weight; default 32: fp32"
+    )
+    parser.add_argument("--group", type=int, default=GROUPS[0], choices=GROUPS, help="weights of 8 or 4 bits a scale")
     parser.add_argument("--blas", action="store_true", help="compare with torch's BLAS")
     parser.add_argument("--repetitions", type=int, default=15)
     parser.add_argument(

@@ -13,8 +13,11 @@ from llvmlite import ir
 from numba.core import cgutils
 
 LANES = 8
-MANY_REGISTERS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+_FEATURES = llvmlite.binding.get_host_cpu_features()
+MANY_REGISTERS = bool(_FEATURES.get("avx512f"))
 """Whether there are 32 registers of sixteen numbers, not 16 of eight."""
+MULTIPLIES_BYTES = bool(MANY_REGISTERS and _FEATURES.get("avx512vnni"))
+"""Whether one instruction multiplies bytes and adds up four products in each lane."""
 _FLOAT, _I64, _I32, _I16, _I8 = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
 _BYTES = _I8.as_pointer()
 _LINE = 16  # fp32 numbers in a cache line
@@ -66,11 +69,8 @@ class Emitter:
         return ir.Constant(self._vector, [value] * self.lanes)
 
     def broadcast(self, scalar: Any) -> Any:
-        return self._spread(scalar, self._vector)
-
-    def broadcast_word(self, pointer: Any) -> Any:
-        """The 32 bits from ``pointer`` on as an integer in every lane."""
-        return self._spread(self.builder.load(self.builder.bitcast(pointer, _I32.as_pointer()), align=2), self._words)
+        nothing = ir.Constant(self._vector, ir.Undefined)
+        return self._lanes_of(self.builder.insert_element(nothing, scalar, ir.Constant(_I32, 0)), [0] * self.lanes)
 
     def load_words(self, pointer: Any) -> Any:
         """32-bit integers from ``pointer`` on."""
@@ -82,10 +82,20 @@ class Emitter:
         values = self.builder.load(self.builder.bitcast(pointer, octet.as_pointer()), align=1)
         return self.builder.sitofp(self.builder.sext(values, self._words), self._vector)
 
-    def bfloat16(self, pointer: Any) -> Any:
-        """The bfloat16 at ``pointer`` as fp32."""
-        bits = self.builder.zext(self.builder.load(self.builder.bitcast(pointer, _I16.as_pointer()), align=2), _I32)
-        return self.builder.bitcast(self.builder.shl(bits, ir.Constant(_I32, 16)), _FLOAT)
+    def bfloat16s(self, pointer: Any, count: int) -> Any:
+        """``count`` bfloat16 from ``pointer`` on as fp32, each in its share of the lanes."""
+        halves, words = ir.VectorType(_I16, count), ir.VectorType(_I32, count)
+        bits = self.builder.zext(self.builder.load(self.builder.bitcast(pointer, halves.as_pointer()), align=2), words)
+        values = self.builder.bitcast(self.builder.shl(bits, _every(words, 16)), ir.VectorType(_FLOAT, count))
+        return self._lanes_of(values, [lane * count // self.lanes for lane in range(self.lanes)])
+
+    def look_up(self, table: Sequence[float], words: Any) -> Any:
+        """Entry ``word % 16`` of sixteen numbers, for every word; for processors with :data:`MANY_REGISTERS`."""
+        wide, indices = ir.VectorType(_FLOAT, 16), ir.VectorType(_I32, 16)
+        permute = self._declare(ir.FunctionType(wide, [wide, indices]), "llvm.x86.avx512.permvar.sf.512")
+        widened = self._lanes_of(words, [lane % self.lanes for lane in range(16)])
+        found = self.builder.call(permute, [ir.Constant(wide, [*table]), widened])
+        return self._lanes_of(found, [*range(self.lanes)])
 
     def shift_left(self, words: Any, bits: int) -> Any:
         return self.builder.shl(words, self._all(bits))
@@ -100,14 +110,22 @@ class Emitter:
     def either(self, words: Any, mask: int) -> Any:
         return self.builder.or_(words, self._all(mask))
 
+    def differing(self, words: Any, mask: int) -> Any:
+        return self.builder.xor(words, self._all(mask))
+
+    def multiply_bytes(self, sums: Any, unsigned: Any, signed: Any) -> Any:
+        """``sums`` + four products of bytes in each word; for processors with :data:`MULTIPLIES_BYTES`."""
+        kind = ir.FunctionType(self._words, [self._words] * 3)
+        name = f"llvm.x86.avx512.vpdpbusd.{32 * self.lanes}"
+        return self.builder.call(self._declare(kind, name), [sums, unsigned, signed])
+
+    def to_floats(self, words: Any) -> Any:
+        """Signed integers as fp32 numbers."""
+        return self.builder.sitofp(words, self._vector)
+
     def as_floats(self, words: Any) -> Any:
         """The same bits as fp32 numbers."""
         return self.builder.bitcast(words, self._vector)
-
-    def blend(self, lower: Any, upper: Any) -> Any:
-        """The lower half of one vector of integers and the upper half of another."""
-        lanes = [lane if lane < self.lanes // 2 else lane + self.lanes for lane in range(self.lanes)]
-        return self.builder.shuffle_vector(lower, upper, ir.Constant(self._words, lanes))
 
     def total(self, vectors: Sequence[Any]) -> Any:
         """Their sum, lane by lane."""
@@ -137,18 +155,22 @@ class Emitter:
         return self.builder.sub(count, self.builder.urem(count, self.number(step)))
 
     def _all(self, value: int) -> Any:
-        return ir.Constant(self._words, [value] * self.lanes)
+        return _every(self._words, value)
 
-    def _spread(self, scalar: Any, kind: Any) -> Any:
-        nothing = ir.Constant(kind, ir.Undefined)
-        first = self.builder.insert_element(nothing, scalar, ir.Constant(_I32, 0))
-        return self.builder.shuffle_vector(first, nothing, ir.Constant(self._words, [0] * self.lanes))
+    def _lanes_of(self, vector: Any, lanes: Sequence[int]) -> Any:
+        nothing = ir.Constant(vector.type, ir.Undefined)
+        return self.builder.shuffle_vector(vector, nothing, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
 
     def _as_vector(self, pointer: Any, vector: int) -> Any:
         return self.builder.bitcast(self.move(pointer, self.number(vector * self.lanes)), self._vector.as_pointer())
 
     def _declare(self, kind: Any, name: str) -> Any:
         return cgutils.get_or_insert_function(self.builder.module, kind, name)
+
+
+def _every(kind: Any, value: int) -> Any:
+    """A vector of integers that are all ``value``."""
+    return ir.Constant(kind, [value] * kind.count)
 
 
 class _Loop:

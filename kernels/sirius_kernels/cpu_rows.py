@@ -12,8 +12,7 @@ from numba import njit, prange
 
 from sirius_kernels.cpu_math import gelu_tanh, silu
 from sirius_kernels.cpu_memory import NOTHING, floats, integers
-from sirius_kernels.cpu_quant import NATIVE, in_storage_order, rows_at, unpack_row, vector
-from sirius_kernels.cpu_quant import dot as quant_dot
+from sirius_kernels.cpu_quant import NATIVE, as_met, products, rows_at, unpack_row, vector
 from sirius_kernels.cpu_stream import make_dot
 from sirius_kernels.cpu_tile import LANES, MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
 
@@ -56,6 +55,18 @@ def _activate(values, count, step, lanes, kind):  # type: ignore[no-untyped-def]
                 row[lane] = max(row[lane], _F(0.0))
 
 
+@njit
+def _products(weight, starts, in_order, ahead, x, out):  # type: ignore[no-untyped-def]
+    """``out[i % rows, i // rows]`` = the fp32 row from weight ``starts[i]`` on, times ``x``."""
+    rows, depth, count = out.shape[0], x.shape[0], starts.shape[0]
+    for i in range(count):
+        if in_order:
+            value = _dot_in_order(weight, starts[i], x, depth, starts[i])
+        else:
+            value = _dot_picked(weight, starts[i], x, depth, starts[min(i + ahead, count - 1)])
+        out[i % rows, i // rows] = value
+
+
 @njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def _rows_by_vector(store, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
     """One token. Unit u owns ``rows`` rows of ``len(x)`` weights from ``u * stride + first``. Writes ``out[units]``.
@@ -64,26 +75,25 @@ def _rows_by_vector(store, stride, first, rows, x, bias, active, gate, mode, kin
     """
     weight, bits = store[0], store[4]
     units, depth = out.shape[0], x.shape[0]
-    x, origin = vector(x, bits)
+    met, sizes, origins = vector(x[: depth if bits != NATIVE else 0], bits)
     in_order = active.shape[0] == 0 and stride == rows * depth
-    ahead = 1 + 8 * _AHEAD_BYTES // (bits * rows * depth)
+    ahead = rows * (1 + 8 * _AHEAD_BYTES // (bits * rows * depth))
     for part in prange(threads):
         low, high = part * units // threads, (part + 1) * units // threads
-        values = np.empty((2, high - low), np.float32)
+        values, starts = np.empty((rows, high - low), np.float32), np.empty((high - low) * rows, np.int64)
         for i in range(low, high):
             at = unit(active, i) * stride + first
-            coming = unit(active, min(i + ahead, high - 1)) * stride + first
             for row in range(rows):
-                start, following = at + row * depth, coming + row * depth
-                if bits != NATIVE:
-                    value = quant_dot(store, start, x, origin, depth, following)
-                elif in_order:
-                    value = _dot_in_order(weight, start, x, depth, following)
-                else:
-                    value = _dot_picked(weight, start, x, depth, following)
-                values[row, i - low] = value + (bias[start // depth] if bias.shape[0] else _F(0.0))
+                starts[(i - low) * rows + row] = at + row * depth
+        if bits == NATIVE:
+            _products(weight, starts, in_order, ahead, x, values)
+        else:
+            products(store, starts, ahead, depth, met, sizes, origins, values)
+        if bias.shape[0]:
+            for i in range(len(starts)):
+                values[i % rows, i // rows] += bias[starts[i] // depth]
         if mode == ACTIVATE:
-            _activate(values, 1, 2, high - low, kind)
+            _activate(values, 1, 1, high - low, kind)
         for i in range(low, high):
             y = values[0, i - low]
             if rows == 2:
@@ -187,7 +197,7 @@ def rows_product(  # type: ignore[no-untyped-def]
     weight,
     scales,
     bits,
-    shift,
+    group,
     total,
     stride,
     first,
@@ -213,7 +223,7 @@ def rows_product(  # type: ignore[no-untyped-def]
     (:data:`~sirius_kernels.cpu_memory.NOTHING`: all); ``bias[biases]`` is by row; ``gate[tokens, gates]`` is read in
     mode ``SCALE`` alone.
     """
-    store = rows_at(weight, scales, total, bits, shift)
+    store = rows_at(weight, scales, total, bits, group)
     numbers, bias_values = integers(active, units), floats(bias, biases)
     if tokens == 1:
         _rows_by_vector(
@@ -222,11 +232,11 @@ def rows_product(  # type: ignore[no-untyped-def]
         )  # fmt: skip
         return
     values = floats(x, tokens * depth).reshape(tokens, depth)
-    if bits == 4:
-        ordered = np.empty_like(values)
+    if bits != NATIVE:
+        met = np.empty_like(values)
         for token in range(tokens):
-            in_storage_order(values[token], _ONE, ordered[token])
-        values = ordered
+            as_met(values[token], bits, met[token])
+        values = met
     packed = pack(values, LANES if tokens <= LANES else TOKENS, depth, threads)
     given = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
     result = floats(out, tokens * units).reshape(tokens, units)

@@ -8,8 +8,9 @@ from numba import njit, prange
 
 from sirius_kernels.contracts import Activation
 from sirius_kernels.cpu_blas import blas_threads, left_to_blas
+from sirius_kernels.cpu_codes import SPAN
 from sirius_kernels.cpu_memory import address, floats, integers, threads
-from sirius_kernels.cpu_quant import NATIVE, SPAN, in_logical_order, rows_at, stored, unpack_row
+from sirius_kernels.cpu_quant import NATIVE, in_logical_order, rows_at, stored, unpack_row
 from sirius_kernels.cpu_quant import add_rows as add_quant_rows
 from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, pack, rows_product, unit
 from sirius_kernels.cpu_stream import ADD_COLUMNS, ADD_ROWS, add_rows
@@ -163,7 +164,7 @@ def _add_codes(store, at, top, bottom, factors, out):  # type: ignore[no-untyped
     scale_at = np.empty(len(at), np.int64)
     code_at = np.empty(len(at), np.int64)
     for j in range(top, bottom + ADD_ROWS):
-        scale_at[j] = at[j] // 32 >> store[5]
+        scale_at[j] = at[j] // store[5]
         code_at[j] = at[j] // 8 if store[4] == 4 else at[j]
     for j in range(top, bottom, ADD_ROWS):
         add_quant_rows(store, code_at, scale_at, j, factors, out)
@@ -197,11 +198,11 @@ def _add_all(store, at, scales, out, threads):  # type: ignore[no-untyped-def]
 
 
 @njit("void(" + ", ".join(["int64"] * 12) + ")", cache=True)
-def _down_product(down_t, code_scales, bits, shift, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
+def _down_product(down_t, code_scales, bits, group, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
     """Add ``hidden[tokens, picked] @ down_t[active]`` to ``out[tokens, width]``; arrays by their addresses."""
     padded = (picked + ADD_ROWS - 1) // ADD_ROWS * ADD_ROWS
     at = _offsets(integers(active, picked), picked, padded + ADD_ROWS, width)
     x = floats(hidden, tokens * picked).reshape(tokens, picked)
     scales = pack(x, 1 if tokens == 1 else TOKENS, padded, threads)
-    store = rows_at(down_t, code_scales, neurons * width, bits, shift)
+    store = rows_at(down_t, code_scales, neurons * width, bits, group)
     _add_all(store, at, scales, floats(out, tokens * width).reshape(tokens, width), threads)

@@ -19,8 +19,8 @@ from sirius_kernels.contracts import ContractError, expect_contiguous, expect_dt
 Bits = Literal[4, 8]
 GROUPS: Final = (32, 64, 128)
 BLOCK: Final = 64  # weights of 4 bits that are stored together; rows are whole blocks
-_HALF = 32
-_MIDDLE: Final = 8  # what raises a 4-bit code above zero
+SHARING: Final = 32  # activations that share a scale where they are rounded: the half of a block
+MIDDLE: Final = 8  # what raises a 4-bit code above zero
 HIGHEST: Final = {4: 7, 8: 127}
 LOWEST: Final = {4: -8, 8: -127}
 
@@ -100,9 +100,9 @@ def packed(codes: torch.Tensor, scales: torch.Tensor, bits: Bits, group: int) ->
     """Store ``int8[..., depth]`` codes, each within ``LOWEST`` and ``HIGHEST`` of ``bits``, with their scales."""
     if bits == 8:
         return QuantMatrix(codes.contiguous(), scales.contiguous(), bits, group)
-    raised = (codes.int() + _MIDDLE).view(*codes.shape[:-1], -1, 2, _HALF // 4, 4)
+    raised = (codes.int() + MIDDLE).view(*codes.shape[:-1], -1, 2, SHARING // 4, 4)
     words = torch.zeros(*codes.shape[:-1], codes.shape[-1] // BLOCK, 2, 4, dtype=torch.int32, device=codes.device)
-    for i in range(_HALF // 4):
+    for i in range(SHARING // 4):
         words |= raised[..., i, :] << 4 * i
     return QuantMatrix(words.flatten(-3), scales.contiguous(), bits, group)
 
@@ -111,4 +111,4 @@ def _unpacked(words: torch.Tensor) -> torch.Tensor:
     """``int32[..., depth / 8]`` -> codes ``int8[..., depth]`` in the order of the weights."""
     shifts = torch.arange(0, 32, 4, dtype=torch.int32, device=words.device).view(-1, 1)
     nibbles = words.view(*words.shape[:-1], -1, 2, 1, 4) >> shifts & 15  # [..., block, half, i, w % 4]
-    return (nibbles - _MIDDLE).to(torch.int8).flatten(-4)
+    return (nibbles - MIDDLE).to(torch.int8).flatten(-4)

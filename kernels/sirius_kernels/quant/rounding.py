@@ -10,7 +10,7 @@ from typing import Final
 
 import torch
 
-from sirius_kernels.quant.matrix import HIGHEST, LOWEST, Bits, QuantMatrix, check_depth, packed
+from sirius_kernels.quant.matrix import HIGHEST, LOWEST, SHARING, Bits, QuantMatrix, check_depth, packed
 
 # Around the scale that puts the group's largest weight at the end of the range: smaller ones cut that weight off and
 # tell the others better apart. Finer or wider than this gains nothing that can be measured on 4-bit rows.
@@ -37,6 +37,17 @@ def relative_error(weights: torch.Tensor, matrix: QuantMatrix) -> float:
     """Root of the squared error over the squared weights: how much of the matrix rounding took."""
     lost = (weights.float() - matrix.dequantised(torch.float32)).square().sum()
     return float((lost / weights.float().square().sum().clamp_min(torch.finfo(torch.float32).tiny)).sqrt())
+
+
+def rounded_activations(x: torch.Tensor) -> torch.Tensor:
+    """``x[..., depth]`` in signed bytes, every :data:`SHARING` with a scale of their own, as numbers again.
+
+    What products with codes take for their activations where a processor multiplies bytes; ties go away from zero.
+    """
+    grouped = x.view(*x.shape[:-1], -1, SHARING)
+    largest = grouped.abs().amax(-1, keepdim=True)
+    codes = grouped * torch.where(largest > 0, HIGHEST[8] / largest, 0.0)
+    return ((codes + 0.5 * codes.sign()).trunc() * (largest / HIGHEST[8])).view(x.shape)
 
 
 def _best_scales(grouped: torch.Tensor, bits: Bits) -> torch.Tensor:

@@ -1,0 +1,84 @@
+"""The loops over quantised rows: both ways to multiply, wherever the processor knows them."""
+
+import functools
+
+import pytest
+import torch
+from numba import njit
+
+from sirius_kernels import cpu_quant
+from sirius_kernels.cpu_bytes import byte_vector, make_byte_dot
+from sirius_kernels.cpu_codes import make_dot
+from sirius_kernels.cpu_llvm import MULTIPLIES_BYTES
+from sirius_kernels.linear.op import linear
+from sirius_kernels.quant.matrix import HIGHEST, LOWEST, packed
+from sirius_kernels.quant.rounding import rounded_activations
+
+FORMATS = [(bits, group) for bits in (4, 8) for group in (32, 64, 128)]
+vnni = pytest.mark.skipif(not MULTIPLIES_BYTES, reason="this processor does not multiply bytes")
+
+
+def drawn(bits, group, blocks, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    depth = blocks * max(64, group)
+    codes = torch.randint(LOWEST[bits], HIGHEST[bits] + 1, (3, depth), dtype=torch.int8, generator=g)
+    scales = torch.rand(3, depth // group, generator=g).bfloat16()
+    return packed(codes, scales, bits, group), torch.randn(depth, generator=g)
+
+
+@functools.cache
+def compiled(make, vector, bits, group):
+    """Row 1 of a matrix times a vector, by a dot product for compiled code."""
+    dot = make(bits, group)
+
+    @njit
+    def run(codes, scales, x):
+        values, sizes, origins = vector(x, bits)
+        start, depth = codes.shape[1], x.shape[0]
+        return dot(
+            codes.reshape(-1), start, scales.reshape(-1), depth // group, values, sizes, origins, depth // 64, start
+        )
+
+    return run
+
+
+def product(make, vector, matrix, x):
+    run = compiled(make, vector, matrix.bits, matrix.group)
+    return run(matrix.codes.numpy(), matrix.scales.view(torch.int16).numpy(), x.numpy())
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 5])
+@pytest.mark.parametrize(("bits", "group"), FORMATS)
+def test_codes_as_numbers(bits, group, blocks):
+    matrix, x = drawn(bits, group, blocks)
+    found = product(make_dot, cpu_quant.float_vector, matrix, x)
+    assert found == pytest.approx(float(matrix.dequantised(torch.float64)[1] @ x.double()), rel=1e-4, abs=1e-4)
+
+
+@vnni
+@pytest.mark.parametrize("blocks", [1, 2, 5])
+@pytest.mark.parametrize(("bits", "group"), FORMATS)
+def test_codes_as_bytes(bits, group, blocks):
+    matrix, x = drawn(bits, group, blocks)
+    found = product(make_byte_dot, byte_vector, matrix, x)
+    expected = float(matrix.dequantised(torch.float64)[1] @ rounded_activations(x).double())
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_rounding_activations_loses_little_and_repeats_itself():
+    x = torch.randn(3, 256, generator=torch.Generator().manual_seed(0))
+    x[1, 32:64] = 0.0
+    x[2] *= 1e-30
+    once = rounded_activations(x)
+    largest = x.view(3, -1, 32).abs().amax(-1, keepdim=True)
+    assert ((once - x).view(3, -1, 32).abs() <= largest / 254 * 1.001).all()
+    assert torch.allclose(rounded_activations(once), once, rtol=1e-6, atol=0.0)
+
+
+@vnni
+@pytest.mark.parametrize("tokens", [1, 3, 20])
+def test_one_token_and_many_meet_the_same_numbers(tokens):
+    matrix, x = drawn(4, 32, 5)
+    x = x.expand(tokens, -1) * torch.arange(1, tokens + 1)[:, None]
+    expected = rounded_activations(x) @ matrix.dequantised(torch.float32).t()
+    assert torch.allclose(linear(x, matrix, impl="numba"), expected, rtol=1e-4, atol=1e-4 * tokens)
