@@ -10,7 +10,7 @@ from sirius_kernels.contracts import Activation, Impl
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
-from sirius_kernels.quant.matrix import Weight
+from sirius_kernels.quant.matrix import Down, Weight
 from sirius_kernels.select.op import select_rows
 
 OP_NAMES = ("normalise", "linear", "mlp", "select_rows", "attention")
@@ -72,7 +72,7 @@ class Ops:
     def mlp_down(
         self,
         hidden: torch.Tensor,
-        down_t: Weight,
+        down_t: Down,
         bias: torch.Tensor | None,
         *,
         active: torch.Tensor | None = None,

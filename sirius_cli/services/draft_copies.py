@@ -63,4 +63,5 @@ class StoredCopies:
 
 def _format(weights: "DecoderWeights", found: "CopyFormat") -> str:
     dtype = str(weights.embedding.dtype).removeprefix("torch.")
-    return f"{dtype}-int{found.bits}-g{found.group}-v{_ROUNDING}"
+    order = "" if found.by_neuron else "-by-output"
+    return f"{dtype}-int{found.bits}-g{found.group}{order}-v{_ROUNDING}"

@@ -48,7 +48,9 @@ SLIDING = {"sliding_window": WINDOW, "layer_types": ["sliding_attention", "full_
 VARIANTS: dict[str, Variant] = {
     "llama": Variant("llama"),
     "llama-tied": Variant("llama", {"num_key_value_heads": 6, "tie_word_embeddings": True}),
-    "llama-blocks": Variant("llama", {"hidden_size": 128, "num_attention_heads": 4}),  # whole blocks of 4-bit weights
+    "llama-blocks": Variant(  # whole blocks of 4-bit weights, also across the neurons
+        "llama", {"hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 192}
+    ),
     "llama-biases": Variant("llama", {"attention_bias": True, "mlp_bias": True, "rope_theta": 500.0}),
     "llama-llama3": Variant("llama", {"rope_parameters": LLAMA3, **WIDE}),
     "llama-linear": Variant("llama", {"rope_parameters": LINEAR}),

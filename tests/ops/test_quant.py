@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sirius_kernels.contracts import ContractError
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
-from sirius_kernels.quant.matrix import HIGHEST, LOWEST, QuantMatrix, packed
+from sirius_kernels.quant.matrix import HIGHEST, LOWEST, ByOutput, QuantMatrix, packed
 from sirius_kernels.quant.rounding import quantised, relative_error, rounded_activations
 from sirius_kernels.testing import assert_close
 
@@ -76,6 +76,22 @@ def test_ops_compute_with_the_weights_that_codes_stand_for(
         ]  # fmt: skip
         for result, expected in results:
             assert_close(result, expected, worst=1e-4, rms=1e-5)
+
+
+@fuzz
+@given(FORMATS, TOKENS, st.booleans(), st.integers(0, 99))
+def test_a_down_projection_may_lie_by_its_outputs(found, tokens, biased, seed):
+    (bits, group), g = found, torch.Generator().manual_seed(seed)
+    _, _, rows = random_matrix((13, 3 * max(64, group)), bits, group, g)
+    by_output, plain_rows = ByOutput(rows), rows.dequantised(torch.float32)
+    hidden = rounded_activations(torch.randn(tokens, rows.depth, generator=g))
+    bias = torch.randn(13, generator=g) if biased else None
+    assert by_output.shape == (rows.depth, 13)
+    for impl in ("torch", "numba"):
+        result = mlp_down(hidden, by_output, bias, impl=impl)
+        assert_close(result, mlp_down(hidden, plain_rows.t().contiguous(), bias, impl="torch"), worst=1e-4, rms=1e-5)
+    with pytest.raises(ContractError, match="cannot skip neurons"):
+        mlp_down(hidden[:, :1], by_output, bias, active=torch.zeros(1, dtype=torch.int32), impl="torch")
 
 
 @fuzz

@@ -3,14 +3,15 @@
 Layout (neuron-major): ``gate_up[F, G, D]`` holds the gate row (slot 0) and the up row (slot 1) of one neuron side by
 side, ``G = 1`` for an MLP without a gate; ``down_t[F, D]`` is the down projection transposed. A skipped neuron is a
 contiguous stretch of memory that is never read. ``active`` lists the neurons to use, ascending ``int32``. Weights may
-be quantised, with groups along ``D``.
+be quantised, with groups along ``D``, or along ``F`` in a down projection that is stored by its outputs.
 """
 
 import torch
 
 from sirius_kernels.contracts import Activation, ContractError, Impl, expect_dtype, expect_shape
+from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp import reference
-from sirius_kernels.quant.matrix import Weight, expect_weight
+from sirius_kernels.quant.matrix import ByOutput, Down, Weight, expect_weight
 
 
 def mlp_hidden(
@@ -84,13 +85,20 @@ def mlp_up(
 
 def mlp_down(
     hidden: torch.Tensor,
-    down_t: Weight,
+    down_t: Down,
     bias: torch.Tensor | None = None,
     *,
     active: torch.Tensor | None = None,
     impl: Impl,
 ) -> torch.Tensor:
-    """``hidden @ down_t[active] + bias``: ``hidden[N, A]``, ``bias[D]`` -> ``[N, D]``. Reads ``A * D`` weights."""
+    """``hidden @ down_t[active] + bias``: ``hidden[N, A]``, ``bias[D]`` -> ``[N, D]``. Reads ``A * D`` weights.
+
+    Raises ``ContractError`` for ``active`` neurons of a down projection by outputs.
+    """
+    if isinstance(down_t, ByOutput):
+        if active is not None:
+            raise ContractError("a down projection by outputs cannot skip neurons")
+        return linear(hidden, down_t.rows, bias, impl=impl)
     neurons = down_t.shape[0] if active is None else active.shape[0]
     expect_shape("hidden", hidden, None, neurons)
     expect_weight("down_t", down_t, hidden, "hidden")

@@ -69,8 +69,29 @@ class QuantMatrix:
         return grouped.view(self.shape).to(dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class ByOutput:
+    """A down projection by its outputs, ``rows[D, F]``: groups run along the neurons, so none of them can be skipped.
+
+    Its products are dot products, which cost less than adding up scaled rows.
+    """
+
+    rows: QuantMatrix
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(F, D)``, as of the down projection by its neurons."""
+        return self.rows.shape[::-1]
+
+    @property
+    def nbytes(self) -> int:
+        return self.rows.nbytes
+
+
 Weight = torch.Tensor | QuantMatrix
 """What ops take for weights."""
+Down = Weight | ByOutput
+"""What they take for a down projection."""
 
 
 def plain(weight: Weight, dtype: torch.dtype) -> torch.Tensor:
@@ -92,8 +113,13 @@ def check_depth(depth: int, group: int) -> None:
     """Raise ``ContractError`` unless rows of ``depth`` weights can have groups of ``group``."""
     if group not in GROUPS:
         raise ContractError(f"a group has {group} weights, expected {', '.join(map(str, GROUPS))}")
-    if depth % max(group, BLOCK):
+    if not divides(depth, group):
         raise ContractError(f"rows of {depth} weights do not divide into groups of {group} and blocks of {BLOCK}")
+
+
+def divides(depth: int, group: int) -> bool:
+    """Whether rows of ``depth`` weights can have groups of ``group``."""
+    return depth % max(group, BLOCK) == 0
 
 
 def packed(codes: torch.Tensor, scales: torch.Tensor, bits: Bits, group: int) -> QuantMatrix:

@@ -8,12 +8,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, LayerCopy, matrices_of
+from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, LayerCopy, row_shapes
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.engine.weights import allocate
 from sirius_cli.errors import ModelError
 from sirius_kernels.contracts import ContractError
-from sirius_kernels.quant.matrix import QuantMatrix, Weight
+from sirius_kernels.quant.matrix import ByOutput, QuantMatrix
 
 _HEAD: Final = "head"
 _LAYER: Final = ("qkv", "out", "gate_up", "down_t")
@@ -23,7 +23,7 @@ def write_copy(folder: Path, copy: DraftCopy, done: Callable[[int], None]) -> No
     """Write every part of ``copy`` into ``folder`` as it is made. ``done`` is told how many layers are there."""
     save_file(_tensors({_HEAD: copy.head}), _file(folder, _HEAD))
     for number, layer in enumerate(copy.layers):
-        save_file(_tensors({name: getattr(layer, name) for name in _LAYER}), _file(folder, number))
+        save_file(_tensors({name: _rows(getattr(layer, name)) for name in _LAYER}), _file(folder, number))
         done(number + 1)
 
 
@@ -34,10 +34,9 @@ def read_copy(folder: Path, weights: DecoderWeights, found: CopyFormat) -> Draft
     """
     device = weights.head.device
     try:
-        (head,) = _read(_file(folder, _HEAD), {_HEAD: weights.head}, found, device)
+        (head,) = _read(_file(folder, _HEAD), {_HEAD: tuple(weights.head.shape)}, found, device)
         layers = [
-            LayerCopy(*_read(_file(folder, number), _matrices(layer), found, device))
-            for number, layer in enumerate(weights.layers)
+            _read_layer(_file(folder, number), layer, found, device) for number, layer in enumerate(weights.layers)
         ]
     except (OSError, SafetensorError, ContractError) as error:
         raise ModelError(f"the quantised copy in {folder} cannot be used: {error}") from error
@@ -48,8 +47,8 @@ def _file(folder: Path, part: str | int) -> Path:
     return folder / (f"{part}.safetensors" if isinstance(part, str) else f"layer-{part:03d}.safetensors")
 
 
-def _matrices(layer: LayerWeights) -> dict[str, Weight]:
-    return dict(zip(_LAYER, matrices_of(layer), strict=True))
+def _rows(matrix: QuantMatrix | ByOutput) -> QuantMatrix:
+    return matrix.rows if isinstance(matrix, ByOutput) else matrix
 
 
 def _tensors(matrices: dict[str, QuantMatrix]) -> dict[str, torch.Tensor]:
@@ -57,14 +56,22 @@ def _tensors(matrices: dict[str, QuantMatrix]) -> dict[str, torch.Tensor]:
     return tensors | {f"{name}.scales": matrix.scales for name, matrix in matrices.items()}
 
 
-def _read(path: Path, natives: dict[str, Weight], found: CopyFormat, device: torch.device) -> Iterator[QuantMatrix]:
-    """The matrices that stand for ``natives``."""
+def _read_layer(path: Path, layer: LayerWeights, found: CopyFormat, device: torch.device) -> LayerCopy:
+    shapes = dict(zip(_LAYER, row_shapes(layer, found), strict=True))
+    qkv, out, gate_up, down = _read(path, shapes, found, device)
+    return LayerCopy(qkv, out, gate_up, down if found.by_neuron else ByOutput(down))
+
+
+def _read(
+    path: Path, shapes: dict[str, tuple[int, ...]], found: CopyFormat, device: torch.device
+) -> Iterator[QuantMatrix]:
+    """The matrices of those names and ``shapes``."""
     with safe_open(path, framework="pt") as tensors:
-        for name, native in natives.items():
+        for name, shape in shapes.items():
             codes, scales = (_in_memory(tensors.get_tensor(f"{name}.{part}"), device) for part in ("codes", "scales"))
             matrix = QuantMatrix(codes, scales, found.bits, found.group)
-            if matrix.shape != tuple(native.shape):
-                raise ContractError(f"{name} has shape {matrix.shape}, expected {tuple(native.shape)}")
+            if matrix.shape != shape:
+                raise ContractError(f"{name} has shape {matrix.shape}, expected {shape}")
             yield matrix
 
 

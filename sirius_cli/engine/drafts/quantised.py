@@ -15,7 +15,7 @@ from sirius_cli.engine.models.decoder import Decoder
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.errors import EnvironmentProblem, UsageError
 from sirius_kernels.contracts import ContractError
-from sirius_kernels.quant.matrix import Bits, QuantMatrix, Weight, check_depth
+from sirius_kernels.quant.matrix import Bits, ByOutput, Down, QuantMatrix, Weight, check_depth, divides
 from sirius_kernels.quant.rounding import quantised
 
 _BITS: Final[dict[str, Bits]] = {"int8": 8, "int4": 4}
@@ -24,10 +24,14 @@ _SCALE_BYTES: Final = torch.bfloat16.itemsize
 
 @dataclass(frozen=True, slots=True)
 class CopyFormat:
-    """How a copy keeps its weights: ``bits`` for each, and a scale for every ``group``."""
+    """How a copy keeps its weights: ``bits`` for each, and a scale for every ``group``.
+
+    ``by_neuron``: a step may skip neurons. Else the down projection lies by its outputs, which is faster to read.
+    """
 
     bits: Bits
     group: int
+    by_neuron: bool = True
 
     @property
     def weight_bytes(self) -> float:
@@ -42,7 +46,7 @@ class LayerCopy:
     qkv: QuantMatrix
     out: QuantMatrix
     gate_up: QuantMatrix
-    down_t: QuantMatrix
+    down_t: QuantMatrix | ByOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,15 @@ def copy_bytes(found: CopyFormat, counts: ParameterCounts) -> int:
     return int(counts.matrices * found.weight_bytes)
 
 
-def matrices_of(layer: LayerWeights) -> tuple[Weight, Weight, Weight, Weight]:
-    """What :class:`LayerCopy` has copies of, in its order."""
-    return layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t
+def row_shapes(layer: LayerWeights, found: CopyFormat) -> tuple[tuple[int, ...], ...]:
+    """The shapes of what :class:`LayerCopy` has rows of, in its order."""
+    qkv, out, gate_up, down = (tuple(m.shape) for m in (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t))
+    return qkv, out, gate_up, down if found.by_neuron else down[::-1]
 
 
 def stored_bytes(weights: DecoderWeights, found: CopyFormat) -> int:
     """Memory and disk that a copy of ``weights`` takes."""
-    each = sum(math.prod(matrix.shape) for matrix in matrices_of(weights.layers[0]))
+    each = sum(map(math.prod, row_shapes(weights.layers[0], found)))
     return int((math.prod(weights.head.shape) + each * len(weights.layers)) * found.weight_bytes)
 
 
@@ -108,8 +113,8 @@ def expect_room(weights: DecoderWeights, found: CopyFormat) -> None:
 def expect_fit(weights: DecoderWeights, found: CopyFormat) -> None:
     """Raise ``UsageError`` unless every matrix divides into groups."""
     try:
-        for matrix in matrices_of(weights.layers[0]):
-            check_depth(matrix.shape[-1], found.group)
+        for shape in row_shapes(weights.layers[0], found):
+            check_depth(shape[-1], found.group)
     except ContractError as error:
         raise UsageError(
             f"this model cannot be drafted with groups of {found.group}: {error}", _hint(weights)
@@ -120,7 +125,8 @@ def quantise(weights: DecoderWeights, found: CopyFormat) -> DraftCopy:
     """A :data:`CopyMaker` that rounds the weights themselves, a layer at a time."""
 
     def rounded(layer: LayerWeights) -> LayerCopy:
-        return LayerCopy(*(_rounded(matrix, found) for matrix in matrices_of(layer)))
+        qkv, out, gate_up = (_rounded(matrix, found) for matrix in (layer.qkv, layer.out, layer.mlp.gate_up))
+        return LayerCopy(qkv, out, gate_up, _rounded_down(layer.mlp.down_t, found))
 
     return DraftCopy(_rounded(weights.head, found), map(rounded, weights.layers))
 
@@ -141,6 +147,8 @@ class Drafters:
         found = format_of(spec)
         if found is None:
             return self._native
+        neurons = self._native.config.intermediate_size
+        found = replace(found, by_neuron=spec.method != "dense" or not divides(neurons, found.group))
         if found not in self._copies:
             expect_fit(self._native.weights, found)
             expect_room(self._native.weights, found)
@@ -164,6 +172,12 @@ def _with(layer: LayerWeights, copy: LayerCopy) -> LayerWeights:
 def _rounded(matrix: Weight, found: CopyFormat) -> QuantMatrix:
     assert isinstance(matrix, torch.Tensor)
     return quantised(matrix, found.bits, found.group)
+
+
+@torch.inference_mode()
+def _rounded_down(down_t: Down, found: CopyFormat) -> QuantMatrix | ByOutput:
+    assert isinstance(down_t, torch.Tensor)
+    return _rounded(down_t, found) if found.by_neuron else ByOutput(_rounded(down_t.t().contiguous(), found))
 
 
 def _hint(weights: DecoderWeights) -> str:

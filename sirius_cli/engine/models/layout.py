@@ -7,7 +7,7 @@ import torch
 
 from sirius_cli.engine.models.config import DecoderConfig, NormKind
 from sirius_kernels.contracts import Activation
-from sirius_kernels.quant.matrix import Weight
+from sirius_kernels.quant.matrix import Down, Weight
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
@@ -25,14 +25,15 @@ class NormWeights:
 
 @dataclass(frozen=True, slots=True)
 class MlpWeights:
-    """Neuron-major: ``gate_up[F, G, D]`` (gate row, then up row; ``G`` is 1 without a gate), ``down_t[F, D]``.
+    """Neuron-major: ``gate_up[F, G, D]`` (gate row, then up row; ``G`` is 1 without a gate), ``down_t[F, D]``,
+    or the same by outputs in a copy whose passes use all neurons.
 
     ``bias[F, G]`` and ``down_bias[D]`` are None where the model has none.
     """
 
     gate_up: Weight
     bias: torch.Tensor | None
-    down_t: Weight
+    down_t: Down
     down_bias: torch.Tensor | None
     activation: Activation
 
