@@ -123,6 +123,14 @@ def test_a_copy_is_made_once_for_all_twins(engine):
     assert made == [CopyFormat(8, 32, by_neuron=False), CopyFormat(8, 64, by_neuron=False)]
 
 
+def test_neurons_that_do_not_divide_keep_the_down_projection_by_neuron(tiny_model):
+    engine = make_engine(tiny_model("llama-odd-neurons")[0])
+    request = GenerationRequest(prompt(), max_new_tokens=12)
+    chosen = profile("dense", precision="int8", accept="exact")
+    assert ids_of(generate(engine, chosen, request)) == ids_of(generate(engine, DENSE, request))
+    assert isinstance(engine.drafters.of(chosen.draft).weights.layers[0].mlp.down_t, QuantMatrix)
+
+
 def replace_group(spec, group):
     return spec.model_copy(update={"group": group})
 

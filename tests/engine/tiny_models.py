@@ -51,6 +51,7 @@ VARIANTS: dict[str, Variant] = {
     "llama-blocks": Variant(  # whole blocks of 4-bit weights, also across the neurons
         "llama", {"hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 192}
     ),
+    "llama-odd-neurons": Variant("llama", {"hidden_size": 128, "num_attention_heads": 4}),  # rows in blocks alone
     "llama-biases": Variant("llama", {"attention_bias": True, "mlp_bias": True, "rope_theta": 500.0}),
     "llama-llama3": Variant("llama", {"rope_parameters": LLAMA3, **WIDE}),
     "llama-linear": Variant("llama", {"rope_parameters": LINEAR}),
