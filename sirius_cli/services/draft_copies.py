@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sirius_cli.config.locations import models_dir
-from sirius_cli.errors import ModelError
+from sirius_cli.errors import EnvironmentProblem, ModelError
 from sirius_cli.services.model_folder import weights_identity
 from sirius_cli.services.model_store import ModelStore, need_space
 from sirius_cli.services.progress import Progress, ProgressEvent
@@ -31,8 +31,16 @@ class StoredCopies:
     def __call__(self, weights: "DecoderWeights", found: "CopyFormat") -> "DraftCopy":
         """See :data:`sirius_cli.engine.drafts.quantised.CopyMaker`.
 
-        Raises ``EnvironmentProblem`` where the disk has no room for it.
+        Raises ``EnvironmentProblem`` where the disk has no room for it, or takes nothing.
         """
+        from sirius_cli.engine.drafts.quantised import WITHOUT_COPY
+
+        try:
+            return self._kept(weights, found)
+        except EnvironmentProblem as problem:
+            raise EnvironmentProblem(problem.message, f"{problem.hint}; or {WITHOUT_COPY}") from problem
+
+    def _kept(self, weights: "DecoderWeights", found: "CopyFormat") -> "DraftCopy":
         from sirius_cli.engine.drafts.copy_files import read_copy
 
         place = self._folder / _format(weights, found)

@@ -139,7 +139,17 @@ def test_a_group_that_does_not_divide_is_refused(tiny_model):
     engine = make_engine(tiny_model("llama")[0])  # 48 wide
     with pytest.raises(UsageError, match="cannot be drafted with groups of 32: rows of 48 weights") as refused:
         engine.drafters.of(DraftSpec(method="dense", precision="int4"))
-    assert refused.value.hint == "give --draft-precision native"
+    assert refused.value.hint == quantised.WITHOUT_COPY
+
+
+def test_the_group_that_is_offered_fits_every_matrix(engine):
+    rows = torch.zeros(8, 128)
+    mlp = replace(engine.model.weights.layers[0].mlp, gate_up=torch.zeros(8, 2, 128), down_t=rows)
+    layer = replace(engine.model.weights.layers[0], qkv=rows, out=torch.zeros(128, 192), mlp=mlp)
+    weights = replace(engine.model.weights, head=rows, layers=(layer,))
+    with pytest.raises(UsageError, match="groups of 128: rows of 192 weights") as refused:
+        quantised.expect_fit(weights, CopyFormat(8, 128))
+    assert refused.value.hint == "give --draft-group 64"
 
 
 def test_too_little_memory_is_told_with_figures(engine, monkeypatch):
@@ -147,14 +157,19 @@ def test_too_little_memory_is_told_with_figures(engine, monkeypatch):
     counts = replace(engine.counts, total=1_500_000_000, matrices=1_400_000_000)
     monkeypatch.setattr(quantised, "free_bytes", lambda device: 6_500_000_000)
     expect_memory(counts, DraftSpec(), placement)
-    with pytest.raises(EnvironmentProblem, match=r"6\.0 GB and 0\.8 GB for the int4 copy of memory"):
+    with pytest.raises(EnvironmentProblem, match=r"6\.0 GB and 0\.8 GB for the int4 copy of memory") as refused:
         expect_memory(counts, DraftSpec(precision="int4"), placement)
+    assert refused.value.hint.endswith("or do without a copy: --draft-precision native, or --profile sirius")
+    monkeypatch.setattr(quantised, "free_bytes", lambda device: 5_000_000_000)
+    with pytest.raises(EnvironmentProblem) as refused:
+        expect_memory(counts, DraftSpec(precision="int4"), placement)
+    assert refused.value.hint.endswith("use a smaller model or dtype")
     assert memory.free_bytes(placement.device) > 0
 
 
 def test_a_copy_that_memory_has_no_room_for_is_not_begun(engine, monkeypatch):
     monkeypatch.setattr(quantised, "free_bytes", lambda device: 1000)
-    with pytest.raises(EnvironmentProblem, match="an int8 copy of the weights needs"):
+    with pytest.raises(EnvironmentProblem, match=r"an int8 copy of the weights needs.*--profile sirius"):
         engine.drafters.of(DraftSpec(precision="int8"))
     engine.drafters.of(DraftSpec())
 

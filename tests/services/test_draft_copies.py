@@ -87,8 +87,16 @@ def test_what_fails_midway_leaves_nothing(folder, home, monkeypatch):
 
 def test_a_full_disk_is_told_before_the_work(folder, monkeypatch):
     monkeypatch.setattr(model_store.shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
-    with pytest.raises(EnvironmentProblem, match="not enough disk space to keep the int8 copy of the weights"):
+    with pytest.raises(EnvironmentProblem, match="not enough disk space to keep the int8 copy") as refused:
         StoredCopies(folder, lambda event: None)(weights(), FOUND)
+    assert refused.value.hint.endswith("or do without a copy: --draft-precision native, or --profile sirius")
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_with_a_way_out(folder, home):
+    home.write_text("no folder")
+    with pytest.raises(EnvironmentProblem, match="cannot write to") as refused:
+        StoredCopies(folder, lambda event: None)(weights(), FOUND)
+    assert refused.value.hint.endswith("or do without a copy: --draft-precision native, or --profile sirius")
 
 
 def test_copies_go_with_models_rm(folder, home):

@@ -15,11 +15,13 @@ from sirius_cli.engine.models.decoder import Decoder
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.errors import EnvironmentProblem, UsageError
 from sirius_kernels.contracts import ContractError
-from sirius_kernels.quant.matrix import Bits, ByOutput, Down, QuantMatrix, Weight, check_depth, divides
+from sirius_kernels.quant.matrix import GROUPS, Bits, ByOutput, Down, QuantMatrix, Weight, check_depth, divides
 from sirius_kernels.quant.rounding import quantised
 
 _BITS: Final[dict[str, Bits]] = {"int8": 8, "int4": 4}
 _SCALE_BYTES: Final = torch.bfloat16.itemsize
+WITHOUT_COPY: Final = "do without a copy: --draft-precision native, or --profile sirius"
+"""A copy may be the default's: whoever cannot have it needs something to type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def expect_memory(counts: ParameterCounts, spec: DraftSpec, placement: Placement
         parts = f"{native / 1e9:.1f} GB" + (f" and {copy / 1e9:.1f} GB for the {spec.precision} copy" if copy else "")
         raise EnvironmentProblem(
             f"the weights need {parts} of memory on {placement.device}, of which {free / 1e9:.1f} GB are free",
-            "close other programs, or use a smaller model or dtype",
+            f"close other programs, or {'use a smaller model or dtype' if native > free else WITHOUT_COPY}",
         )
 
 
@@ -106,15 +108,15 @@ def expect_room(weights: DecoderWeights, found: CopyFormat) -> None:
     if needed > free:
         raise EnvironmentProblem(
             f"an int{found.bits} copy of the weights needs {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} are free",
-            "close other programs, or give --draft-precision native",
+            f"close other programs, or {WITHOUT_COPY}",
         )
 
 
 def expect_fit(weights: DecoderWeights, found: CopyFormat) -> None:
     """Raise ``UsageError`` unless every matrix divides into groups."""
     try:
-        for shape in row_shapes(weights.layers[0], found):
-            check_depth(shape[-1], found.group)
+        for depth in _depths(weights, found):
+            check_depth(depth, found.group)
     except ContractError as error:
         raise UsageError(
             f"this model cannot be drafted with groups of {found.group}: {error}", _hint(weights)
@@ -181,6 +183,10 @@ def _rounded_down(down_t: Down, found: CopyFormat) -> QuantMatrix | ByOutput:
 
 
 def _hint(weights: DecoderWeights) -> str:
-    width = weights.head.shape[-1]
-    fitting = [group for group in (128, 64, 32) if width % max(group, 64) == 0]
-    return f"give --draft-group {fitting[0]}" if fitting else "give --draft-precision native"
+    depths = _depths(weights, CopyFormat(4, GROUPS[0]))
+    fitting = [group for group in reversed(GROUPS) if all(divides(depth, group) for depth in depths)]
+    return f"give --draft-group {fitting[0]}" if fitting else WITHOUT_COPY
+
+
+def _depths(weights: DecoderWeights, found: CopyFormat) -> list[int]:
+    return [shape[-1] for shape in (tuple(weights.head.shape), *row_shapes(weights.layers[0], found))]
