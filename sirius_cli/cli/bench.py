@@ -35,6 +35,10 @@ _Compare = Annotated[
         help="Methods, the baseline first: profiles, `draft`, or PROFILE:KEY=VALUE. Usual: dense, draft, the profile.",
     ),
 ]
+_PROFILE_HELP = "How to draft and check; sirius if not said, as in the paper, whatever `sirius chat` takes."
+_Profile = Annotated[
+    str | None, typer.Option("--profile", envvar="SIRIUS_PROFILE", metavar="NAME|FILE", help=_PROFILE_HELP)
+]
 _DraftOnly = Annotated[bool, typer.Option("--draft-only", help="Answer and score by the draft alone.")]
 _Longest = Annotated[
     int | None, typer.Option("--max-new-tokens", "-n", help="Longest answer, in place of the task's own limit.")
@@ -68,7 +72,7 @@ def bench(
     max_new_tokens: _Longest = None,
     batch: _Batch = "auto",
     model: options.Model = options.DEFAULT_MODEL,
-    profile: options.ProfileName = None,
+    profile: _Profile = None,
     method: options.Method = None,
     keep: options.Keep = None,
     refresh: options.Refresh = None,
@@ -106,13 +110,16 @@ def bench(
         output.write_line(context.get_help())
         return 0
     from sirius_cli.cli import bench_quality
+    from sirius_cli.config.idle import refuse_idle_flags
     from sirius_cli.config.resolve import resolve_profile
-    from sirius_cli.services.bench.quality.methods import methods
+    from sirius_cli.services.bench.quality.methods import USUAL, methods
     from sirius_cli.services.bench.quality.plan import Plan
     from sirius_cli.services.session import ModelChoice
 
     wish = bench_quality.Wish(reports.chosen(context, form, json), output_file, fail_under, log_samples, fresh)
-    chosen = resolve_profile(profile, options.overrides(context), os.environ).profile
+    resolved = resolve_profile(profile, options.overrides(context), os.environ, USUAL)
+    refuse_idle_flags(resolved)
+    chosen = resolved.profile
     plan = Plan(
         tasks=tuple(dict.fromkeys(name.strip() for name in task.split(",") if name.strip())),
         methods=methods(compare, chosen, draft_only=draft_only),

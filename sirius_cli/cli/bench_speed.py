@@ -38,7 +38,7 @@ _Precisions = Annotated[
     str, typer.Option("--draft-precision", metavar="P,…", help="Bits that draft steps read: native, int8, int4.")
 ]
 _Keep = Annotated[str, typer.Option("--keep", metavar="X,…", help="Fractions of neurons that draft steps keep.")]
-_PROFILE_HELP = "Decode with this profile; may be given several times. Default: the usual one, and exact."
+_PROFILE_HELP = "Decode with this profile; may be given several times. Default: that of `sirius chat`, and sirius."
 _Profiles = Annotated[list[str] | None, typer.Option("--profile", metavar="NAME|FILE", help=_PROFILE_HELP)]
 _WINDOW_HELP = "Decode every profile with each of these windows, in place of its own."
 _Window = Annotated[str, typer.Option("--window", metavar="N,…", help=_WINDOW_HELP)]
@@ -206,7 +206,7 @@ def _decodes(names: list[str] | None, windows: str) -> "tuple[Decode, ...]":
     from sirius_cli.services.bench.speed_plan import Decode
 
     wanted = numbers("--window", windows)
-    usual: tuple[str | None, ...] = (None, "exact")
+    usual: tuple[str | None, ...] = (None, "sirius")
     found = []
     for name in names or usual:
         for window in wanted or (None,):

@@ -73,6 +73,7 @@ def chat(
     """
     # Nothing heavy is imported before a command runs: --help has to be quick.
     from sirius_cli.cli import browser, dashboard, turn
+    from sirius_cli.config.idle import refuse_idle_flags
     from sirius_cli.config.resolve import resolve_profile
     from sirius_cli.core.request import SamplingSpec
     from sirius_cli.services.chat_commands import Setup
@@ -83,6 +84,7 @@ def chat(
     choice = ModelChoice(model, device, dtype, threads, offline)
     overrides = options.overrides(context)
     setup = Setup(profile, overrides, resolve_profile(profile, overrides, os.environ), spec)
+    refuse_idle_flags(setup.resolved)
     wish = dashboard.Wish(prompt, go_on, replay, speed, inline, theme, screenshot, cast)
     in_tab = browser.engine_of_tab() is not None
     if web and not in_tab:

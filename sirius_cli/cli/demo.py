@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sirius_cli.services.session import ModelChoice
 
 Rounds = Iterator[Sequence[str]]
-_PROFILE = "sirius"
 
 
 def demo(
@@ -26,6 +25,7 @@ def demo(
     device: options.Device = "auto",
     threads: options.Threads = None,
     offline: options.Offline = False,
+    profile: options.ProfileName = None,
     loop: Annotated[bool, typer.Option("--loop", help="Begin again after the last answer.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Exit after the last answer.")] = False,
     speed: Annotated[float, typer.Option("--speed", help="How many times as fast to type and to wait.")] = 1.0,
@@ -34,7 +34,9 @@ def demo(
     no_color: options.NoColor = False,
     cast: options.Cast = None,
 ) -> int:
-    """Show a draft being corrected: prompts that type themselves, and their answers.
+    """Show drafts being checked: prompts that type themselves, and their answers.
+
+    With --profile sirius more is corrected than by default.
 
     Without a terminal the answers go to standard output, the prompts to standard error.
     """
@@ -48,7 +50,7 @@ def demo(
         raise UsageError("--loop has no last answer, which --once waits for", "give one of them")
     pace = script.Pace().times(speed)
     look = turn.Look(plain=plain, colour=not no_color)
-    setup = Setup(_PROFILE, {}, resolve_profile(_PROFILE, {}, os.environ), AnswerSpec(script.MAX_NEW_TOKENS))
+    setup = Setup(profile, {}, resolve_profile(profile, {}, os.environ), AnswerSpec(script.MAX_NEW_TOKENS))
     choice = ModelChoice(model, device, "auto", threads, offline)
     wish, rounds = dashboard.Wish(theme=theme, cast=cast), script.rounds(loop=loop)
     if terminal.is_terminal(sys.stdin) and dashboard.fits(look):

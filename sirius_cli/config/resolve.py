@@ -9,7 +9,7 @@ from sirius_cli.config.faults import ProfileError, check, nest
 from sirius_cli.config.files import FIELDS
 from sirius_cli.core.profile import Profile
 
-DEFAULT_PROFILE = "sirius"
+DEFAULT_PROFILE = "exact"
 Override = tuple[object, str]
 """A value and its origin, "flag --keep" or "env SIRIUS_KEEP"."""
 
@@ -39,9 +39,12 @@ class ResolvedProfile:
 
 
 def resolve_profile(
-    name_or_file: str | None, overrides: Mapping[str, Override], env: Mapping[str, str]
+    name_or_file: str | None,
+    overrides: Mapping[str, Override],
+    env: Mapping[str, str],
+    default: str = DEFAULT_PROFILE,
 ) -> ResolvedProfile:
-    """The profile ``name_or_file`` (else ``SIRIUS_PROFILE``, else the default) with all overrides in place.
+    """The profile ``name_or_file`` (else ``SIRIUS_PROFILE``, else ``default``) with all overrides in place.
 
     ``overrides`` go by dotted key and beat the variables that ``env`` sets. Every key must be a profile's.
 
@@ -49,7 +52,7 @@ def resolve_profile(
         UsageError: if there is no such profile.
         ProfileError: with every fault of its files, or every override that is out of range.
     """
-    loaded = catalogue.load(name_or_file or env.get("SIRIUS_PROFILE") or DEFAULT_PROFILE)
+    loaded = catalogue.load(name_or_file or env.get("SIRIUS_PROFILE") or default)
     return resolve_loaded(loaded, {**_from_environment(env), **overrides})
 
 

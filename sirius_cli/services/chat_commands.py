@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sirius_cli.config.idle import idle
 from sirius_cli.config.resolve import Override, ResolvedProfile, resolve_profile
 from sirius_cli.core.events import Loaded
 from sirius_cli.errors import UsageError
@@ -84,7 +85,7 @@ def change(setup: Setup, assignment: str, env: Mapping[str, str]) -> Setup:
     """What ``/set NAME VALUE`` makes of ``setup``.
 
     Raises:
-        UsageError: if there is no such setting or it cannot have that value.
+        UsageError: if there is no such setting, it cannot have that value, or would have no effect.
     """
     name, _, text = assignment.partition(" ")
     setting = _SETTINGS.get(name)
@@ -97,7 +98,10 @@ def change(setup: Setup, assignment: str, env: Mapping[str, str]) -> Setup:
     if "." not in setting.key:
         return replace(setup, spec=_changed(setup.spec, setting.key, value))
     overrides = {**setup.overrides, setting.key: (value, "/set")}
-    return replace(setup, overrides=overrides, resolved=resolve_profile(setup.profile_name, overrides, env))
+    resolved = resolve_profile(setup.profile_name, overrides, env)
+    if found := idle(setting.key, resolved.profile):
+        raise UsageError(f"{name} has no effect: {found.reason}", f"first /set {found.setting} {found.value}")
+    return replace(setup, overrides=overrides, resolved=resolved)
 
 
 def with_system(setup: Setup, text: str) -> Setup:

@@ -9,7 +9,7 @@ MODES: tuple[Mode, ...] = ("sirius", "sparse", "dense")
 
 
 def profile_for(mode: Mode, profile: Profile) -> Profile:
-    """``profile`` run in another ``mode``. What it does not say of a draft or a check is the default's."""
+    """``profile`` run in another ``mode``. What it does not say of a draft or a check has the fields' defaults."""
     match mode:
         case "dense":
             return _with(profile, "dense", DraftSpec(method="dense", keep=1.0), enabled=False)

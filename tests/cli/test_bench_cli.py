@@ -70,6 +70,13 @@ def test_flags_change_the_profile_and_the_run(engine: FakeEngine, capsys: pytest
     assert changed["tasks"][0]["methods"][2]["profile"]["draft"]["keep"] == 0.3
 
 
+def test_a_flag_without_effect_is_refused(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--keep has no effect in the profile exact" in refused(
+        capsys, *TASK[1:], "--profile", "exact", "--keep", "0.3"
+    )
+    assert engine.finished[0] == 0
+
+
 def test_the_report_goes_into_a_file(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*TASK, "--format", "html", "--output", "report.html", "--compare", "dense,exact"]) == 0
     captured = capsys.readouterr()

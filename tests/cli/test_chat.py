@@ -103,21 +103,28 @@ def test_options_have_variables(run_chat: Run, monkeypatch: pytest.MonkeyPatch) 
 
 def test_profile_and_overrides(run_chat: Run) -> None:
     engine = FakeEngine()
-    flags = "--method fine --keep 0.25 --window 8 --accept exact --threshold 0.2 --accept-temperature 0.7"
+    flags = "--method fine --keep 0.25 --window 8 --accept likelihood --threshold 0.2 --accept-temperature 0.7"
     run_chat("x", "--profile", "exact", *flags.split(), engine=engine)
     draft, correction = engine.profile.draft, engine.profile.correction
     assert (engine.profile.name, draft.method, draft.keep) == ("exact", "fine", 0.25)
     assert (correction.window, correction.accept, correction.threshold, correction.temperature) == (
-        8, "exact", 0.2, 0.7,
+        8, "likelihood", 0.2, 0.7,
     )  # fmt: skip
+
+
+def test_a_method_over_the_default_leaves_neurons_out_and_stays_lossless(run_chat: Run) -> None:
+    engine = FakeEngine()
+    assert run_chat("x", "--method", "coarse", "--keep", "0.4", engine=engine).code == 0
+    assert engine.profile.draft.words == "coarse 0.4 int8 g64"
+    assert engine.profile.correction.accept == "exact"
 
 
 @pytest.mark.parametrize(
     ("flags", "section", "field", "value"),
     [
         ("--kernel-size 8", "correction", "window", 8),
-        ("--thr 0.3", "correction", "threshold", 0.3),
-        ("--spr 0.9", "draft", "keep", 0.1),
+        ("--thr 0.3 --profile sirius", "correction", "threshold", 0.3),
+        ("--spr 0.9 --profile sirius", "draft", "keep", 0.1),
         ("--griffin --profile sirius-fine", "draft", "method", "coarse"),
         ("--cats", "draft", "method", "fine"),
     ],
@@ -137,7 +144,7 @@ def test_json_document_has_exactly_the_documented_fields(run_chat: Run) -> None:
         "schema_version", "model", "profile", "prompt_tokens", "text", "token_ids", "finish_reason", "corrections",
         "metrics",
     ]  # fmt: skip
-    assert (document["schema_version"], document["model"], document["profile"]["name"]) == (1, "fake", "sirius")
+    assert (document["schema_version"], document["model"], document["profile"]["name"]) == (1, "fake", "exact")
     assert (document["text"], document["finish_reason"]) == (ANSWER, "stop")
     assert engine.tokens.decode(document["token_ids"]) == ANSWER
     assert set(document["metrics"]) == METRICS
@@ -161,7 +168,7 @@ def test_json_corrections_tell_both_tokens(run_chat: Run) -> None:
 
 def test_jsonl_and_trace_hold_the_same_events(run_chat: Run, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    result = run_chat("x", "--jsonl", "--trace", str(path), "--keep", "0.25")
+    result = run_chat("x", "--jsonl", "--trace", str(path), "--profile", "sirius", "--keep", "0.25")
     header, *lines = map(json.loads, result.out.splitlines())
     trace = read_trace(path)
     assert header["profile"] == trace.header.profile.model_dump()
@@ -203,6 +210,8 @@ def test_output_that_is_no_terminal_keeps_control_characters(run_chat: Run) -> N
         (["--method", "sideways"], "--method"),
         (["--accept", "all"], "--accept"),
         (["--window", "8", "--kernel-size", "8"], "--window and --kernel-size set the same value"),
+        (["--keep", "0.4"], "--keep has no effect in the profile exact: a dense draft uses all neurons; add --method"),
+        (["--thr", "0.3"], "--thr has no effect in the profile exact: "),
         (["--griffin", "--cats"], "--griffin and --cats set the same value"),
         (["--profile", "no-such"], "no-such"),
         (["--no-such-option"], "--no-such-option"),

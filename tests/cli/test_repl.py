@@ -50,7 +50,8 @@ def test_help_lists_every_command(talk: "pexpect.spawn[str]") -> None:
 
 
 def test_set_changes_profile_and_sampling(talk: "pexpect.spawn[str]") -> None:
-    assert "error" not in say(talk, "/set keep 0.25") + say(talk, "/set window 8") + say(talk, "/set correction off")
+    assert "error" not in say(talk, "/set method coarse") + say(talk, "/set keep 0.25")
+    assert "error" not in say(talk, "/set window 8") + say(talk, "/set correction off")
     assert "error" not in say(talk, "/set top-p 0.5") + say(talk, "/set stop a b") + say(talk, "/set max-new-tokens 2")
     lines = [" ".join(line.split()) for line in say(talk, "/show").splitlines()]
     assert {
@@ -64,6 +65,8 @@ def test_set_changes_profile_and_sampling(talk: "pexpect.spawn[str]") -> None:
     ("line", "message"),
     [
         ("/set keep 0", "error: /set: draft.keep: must be greater than 0"),
+        ("/set keep 0.4", "error: keep has no effect: a dense draft uses all neurons; first /set method coarse"),
+        ("/set threshold 0.3", "error: threshold has no effect: the exact rule knows no likelihood; first /set accept"),
         ("/set keep much", "error: keep cannot be much"),
         ("/set temperature -1", "error: temperature cannot be -1.0"),
         ("/set colour red", "error: /set cannot use 'colour red'"),

@@ -35,10 +35,10 @@ def test_a_port_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_tab_has_the_options_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[list[str]] = []
-    monkeypatch.setattr("sys.argv", ["sirius", "chat", "--web", "--keep", "0.3"])
+    monkeypatch.setattr("sys.argv", ["sirius", "chat", "--web", "--profile", "sirius", "--keep", "0.3"])
     monkeypatch.setattr(web, "serve", lambda engine_at, tab, port, tell: served.append(list(tab)))
-    assert entry.main(["chat", "--web", "--keep", "0.3"]) == 0
-    assert served[0][-5:] == ["sirius_cli", "chat", "--web", "--keep", "0.3"]
+    assert entry.main(["chat", "--web", "--profile", "sirius", "--keep", "0.3"]) == 0
+    assert served[0][-7:] == ["sirius_cli", "chat", "--web", "--profile", "sirius", "--keep", "0.3"]
 
 
 def test_a_tab_opens_the_dashboard_over_the_shared_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_a_tab_opens_the_dashboard_over_the_shared_engine(tmp_path: Path, monkey
     monkeypatch.setenv(ENGINE_SOCKET, str(tmp_path / "engine"))
     monkeypatch.setattr(run, "run_chat", lambda feed, opening: opened.append((feed, opening)))
     assert browser.engine_of_tab() == tmp_path / "engine"
-    assert entry.main(["chat", "--web", "--keep", "0.3"]) == 0
+    assert entry.main(["chat", "--web", "--profile", "sirius", "--keep", "0.3"]) == 0
     ((feed, opening),) = opened
     assert isinstance(feed, SharedEngine)
     assert opening.setup.resolved.profile.draft.keep == 0.3

@@ -81,7 +81,7 @@ def open_dashboard(
 ) -> Dashboard:
     """A dashboard in which nothing moves by itself. Its feed begins with ``items``: by default, the model is ready."""
     feed = feed or FakeFeed(*(items or (READY,)))
-    setup = Setup(None, {}, ResolvedProfile(profile, {}), spec or AnswerSpec())
+    setup = Setup("sirius", {}, ResolvedProfile(profile, {}), spec or AnswerSpec())
     state = ChatState(adopts=replayed, profile=profile)
     actions = Actions(feed, state, setup, shelf, env={})
     defaults = Look(animate=False, refresh_hz=10)

@@ -20,18 +20,31 @@ def no_own_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIRIUS_HOME", str(tmp_path / "home"))
 
 
-def test_the_default_profile_is_sirius() -> None:
-    resolved = resolve_profile(None, {}, {})
-    assert resolved.profile.name == "sirius"
-    assert (resolved.profile.draft.method, resolved.profile.draft.keep) == ("coarse", 0.5)
-    assert (resolved.profile.correction.window, resolved.profile.correction.accept) == (16, "likelihood")
-    assert (resolved.profile.correction.threshold, resolved.profile.correction.temperature) == (0.1, 0.6)
+def test_the_default_profile_is_lossless() -> None:
+    profile = resolve_profile(None, {}, {}).profile
+    assert (profile.name, profile.draft.words, profile.correction.accept) == ("exact", "dense int8 g64", "exact")
+    assert profile.corrects
+
+
+def test_sirius_has_the_papers_setting() -> None:
+    profile = resolve_profile("sirius", {}, {}).profile
+    assert (profile.draft.method, profile.draft.keep) == ("coarse", 0.5)
+    assert (profile.correction.window, profile.correction.accept) == (16, "likelihood")
+    assert (profile.correction.threshold, profile.correction.temperature) == (0.1, 0.6)
 
 
 def test_the_variable_names_the_profile_and_the_flag_beats_it() -> None:
-    env = {"SIRIUS_PROFILE": "exact"}
-    assert resolve_profile(None, {}, env).profile.name == "exact"
+    env = {"SIRIUS_PROFILE": "turbo"}
+    assert resolve_profile(None, {}, env).profile.name == "turbo"
+    assert resolve_profile(None, {}, env, "sirius").profile.name == "turbo"
     assert resolve_profile("dense", {}, env).profile.name == "dense"
+    assert resolve_profile(None, {}, {}, "sirius").profile.name == "sirius"
+
+
+@pytest.mark.parametrize("name", ["exact", "turbo"])
+def test_another_method_over_a_copy_leaves_neurons_out(name: str) -> None:
+    draft = resolve_profile(name, {"draft.method": ("coarse", "flag --method")}, {}).profile.draft
+    assert (draft.keep, draft.native_dense) == (0.5, False)
 
 
 @pytest.mark.parametrize("flag", [True, False])

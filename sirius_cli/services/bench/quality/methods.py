@@ -11,6 +11,8 @@ from sirius_cli.core.profile import Profile
 from sirius_cli.errors import UsageError
 from sirius_cli.services.modes import profile_for
 
+USUAL = "sirius"
+"""The profile to compare if none is named: the paper's setting, which unlike that of chats can cost answers."""
 DRAFT = "draft"
 """Names the draft of the profile at hand, without a check."""
 _SHORT = {

@@ -1,0 +1,54 @@
+"""Values that mean nothing beside the others of their profile. Whoever sets one is told, and what would help."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sirius_cli.config.resolve import ResolvedProfile
+from sirius_cli.core.profile import Profile
+from sirius_cli.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Why a value has no effect; it has one once ``setting`` is ``value``, as in the shipped ``profile``."""
+
+    reason: str
+    setting: str
+    value: str
+    profile: str
+
+
+_DENSE = Idle("a dense draft uses all neurons", "method", "coarse", "sirius")
+_NOT_COARSE = Idle("only a coarse draft chooses neurons for a whole text", "method", "coarse", "sirius")
+_NATIVE = Idle("drafts read the weights as they are", "draft-precision", "int8", "exact")
+_EXACT = Idle("the exact rule knows no likelihood", "accept", "likelihood", "sirius")
+
+# Windows, rules and confidences are not here: the dashboard can switch checks on.
+_RULES: dict[str, tuple[Callable[[Profile], bool], Idle]] = {
+    "draft.keep": (lambda profile: profile.draft.method == "dense", _DENSE),
+    "draft.refresh": (lambda profile: profile.draft.method != "coarse", _NOT_COARSE),
+    "draft.decay": (lambda profile: profile.draft.method != "coarse", _NOT_COARSE),
+    "draft.group": (lambda profile: profile.draft.precision == "native", _NATIVE),
+    "correction.threshold": (lambda profile: profile.correction.accept == "exact", _EXACT),
+    "correction.temperature": (lambda profile: profile.correction.accept == "exact", _EXACT),
+}
+
+
+def idle(key: str, profile: Profile) -> Idle | None:
+    """Why ``key`` has no effect in ``profile``; None if it has one."""
+    holds, found = _RULES.get(key, (lambda _: False, None))
+    return found if holds(profile) else None
+
+
+def refuse_idle_flags(resolved: ResolvedProfile) -> None:
+    """Refuse flags without effect. Variables and files may wait for a profile that can use them.
+
+    Raises:
+        UsageError: for the first one.
+    """
+    for key, origin in resolved.origins.items():
+        if origin.startswith("flag ") and (found := idle(key, resolved.profile)):
+            raise UsageError(
+                f"{origin.removeprefix('flag ')} has no effect in the profile {resolved.profile.name}: {found.reason}",
+                f"add --{found.setting} {found.value}, or choose --profile {found.profile}",
+            )

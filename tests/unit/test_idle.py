@@ -1,0 +1,53 @@
+"""Flags that would change nothing are refused, with what to type; each is taken where it has an effect."""
+
+from typing import Any
+
+import pytest
+
+from sirius_cli.config.files import FIELDS
+from sirius_cli.config.idle import idle, refuse_idle_flags
+from sirius_cli.config.resolve import resolve_profile
+from sirius_cli.errors import UsageError
+
+
+def check(name: str, env: dict[str, str] | None = None, **flags: Any) -> None:
+    overrides = {key.replace("_", ".", 1): (value, f"flag --{key}") for key, value in flags.items()}
+    refuse_idle_flags(resolve_profile(name, overrides, env or {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "hint"),
+    [
+        ("exact", {"draft_keep": 0.4}, "add --method coarse, or choose --profile sirius"),
+        ("sirius-fine", {"draft_refresh": 1}, "add --method coarse, or choose --profile sirius"),
+        ("exact", {"draft_decay": 0.9}, "add --method coarse, or choose --profile sirius"),
+        ("sirius", {"draft_group": 64}, "add --draft-precision int8, or choose --profile exact"),
+        ("exact", {"correction_threshold": 0.3}, "add --accept likelihood, or choose --profile sirius"),
+        ("exact", {"correction_temperature": 0.3}, "add --accept likelihood, or choose --profile sirius"),
+    ],
+)
+def test_what_has_no_effect_is_refused_and_the_hint_helps(name: str, flags: dict[str, Any], hint: str) -> None:
+    with pytest.raises(UsageError, match=f"has no effect in the profile {name}") as refused:
+        check(name, **flags)
+    assert refused.value.hint == hint
+    check(hint.split()[-1], **flags)
+    (key,) = (key.replace("_", ".", 1) for key in flags)
+    found = idle(key, resolve_profile(name, {}, {}).profile)
+    assert found is not None
+    field = {"method": "draft_method", "draft-precision": "draft_precision", "accept": "correction_accept"}
+    check(name, **flags, **{field[found.setting]: found.value})
+
+
+@pytest.mark.parametrize("name", ["exact", "turbo", "sirius", "sirius-fine", "coarse", "dense"])
+def test_windows_and_rules_always_have_one(name: str) -> None:
+    check(name, correction_window=8, correction_confidence=0.5, correction_accept="likelihood")
+
+
+def test_variables_wait_for_a_profile_that_can_use_them() -> None:
+    check("exact", {"SIRIUS_KEEP": "0.4", "SIRIUS_THRESHOLD": "0.3"})
+
+
+def test_what_a_profile_says_itself_is_no_mistake() -> None:
+    profile = resolve_profile("dense", {}, {})
+    assert any(idle(key, profile.profile) for key in FIELDS)
+    refuse_idle_flags(profile)
