@@ -8,6 +8,7 @@ from engines import DENSE, drafts_of, generate, ids_of, make_engine, profile, pr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sirius_cli.config.resolve import resolve_profile
 from sirius_cli.core.metrics import fold
 from sirius_cli.core.profile import DraftSpec
 from sirius_cli.core.request import GenerationRequest
@@ -140,6 +141,18 @@ def test_a_group_that_does_not_divide_is_refused(tiny_model):
     with pytest.raises(UsageError, match="cannot be drafted with groups of 32: rows of 48 weights") as refused:
         engine.drafters.of(DraftSpec(method="dense", precision="int4"))
     assert refused.value.hint == quantised.WITHOUT_COPY
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"), [(None, {"draft.precision": ("native", "flag --draft-precision")}), ("sirius", {})]
+)
+def test_a_model_that_cannot_have_the_default_answers_as_the_error_says(name, overrides, tiny_model):
+    engine = make_engine(tiny_model("llama")[0])  # 48 wide
+    request = GenerationRequest(prompt_ids=tuple(prompt(5)), max_new_tokens=4)
+    with pytest.raises(UsageError, match="--draft-precision native, or --profile sirius"):
+        list(engine.twin(resolve_profile(None, {}, {}).profile).generate(request))
+    answer = list(engine.twin(resolve_profile(name, overrides, {}).profile).generate(request))
+    assert len(ids_of(answer)) == 4
 
 
 def test_the_group_that_is_offered_fits_every_matrix(engine):
