@@ -12,15 +12,16 @@ class Metrics:
 
     ``aal`` is the mean of ``advances``, the tokens committed by each check. ``draft_density`` is the fraction of all
     parameters that a draft step uses. ``effective_density`` (Zhou et al., arXiv 2409.03856) is the parameters used by
-    all draft steps and checks over those that dense steps would have used for the same tokens; ``effective_read`` is
-    the same in bytes of weights read. The prefill and its token are in neither. ``decode_tokens_per_second`` counts
-    the tokens and the seconds after the first token.
+    all draft steps and checks over those that dense steps would have used for the same tokens. ``draft_read`` and
+    ``effective_read`` are the same in bytes of weights read. The prefill and its token are in none of them.
+    ``decode_tokens_per_second`` counts the tokens and the seconds after the first token.
     """
 
     committed_tokens: int
     checks: int
     aal: float | None
     draft_density: float | None
+    draft_read: float | None
     effective_density: float | None
     effective_read: float | None
     corrected_fraction: float | None
@@ -172,6 +173,7 @@ def combine(answers: Sequence[Tally], dense_step_ms: float | None = None) -> Met
         checks=work.checks,
         aal=_ratio(sum(advances), work.checks),
         draft_density=_ratio(work.density, work.draft_steps),
+        draft_read=_ratio(work.read, work.draft_steps),
         effective_density=_ratio(work.density + work.checks, in_windows),
         effective_read=_ratio(work.read + work.checks, in_windows),
         corrected_fraction=_ratio(sum(answer.corrections for answer in answers), committed),

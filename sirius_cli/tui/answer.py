@@ -127,8 +127,8 @@ class AnswerFold:
         """What the right-hand side shows of this answer."""
         charts, metrics = self._charts, self.metrics
         return Panel(
-            density=charts.density.points,
-            draft_density=metrics.draft_density,
+            read=charts.read.points,
+            draft_read=metrics.draft_read,
             rate=charts.rate.points,
             dense_rate=1000 / about.dense_step_ms if about.dense_step_ms else None,
             windows=tuple(charts.windows),
@@ -186,12 +186,12 @@ class _Charts:
     """The lines, the windows and the layers. A window's work counts once its tokens are committed."""
 
     def __init__(self) -> None:
-        self.density = Series()
+        self.read = Series()
         self.rate = Series()
         self.windows: list[WindowCell] = []
         self.activity: tuple[float, ...] = ()
         self.certainty = 1.0
-        self._rolling_density = Rolling()
+        self._rolling_read = Rolling()
         self._rolling_rate = Rolling()
         self._cost = 0.0
         self._checked: Checked | None = None
@@ -201,7 +201,7 @@ class _Charts:
     def add(self, event: StepEvent) -> None:
         match event:
             case Drafted():
-                self._cost += len(event.token_ids) * event.density
+                self._cost += len(event.token_ids) * event.read
             case Checked():
                 self._cost += 1.0
                 self._checked = event
@@ -213,7 +213,7 @@ class _Charts:
         count = len(event.tokens)
         self._tokens += count
         if self._last_at is not None and count:
-            self._sample(self.density, self._rolling_density.add(count, self._cost, count))
+            self._sample(self.read, self._rolling_read.add(count, self._cost, count))
             self._sample(self.rate, self._rolling_rate.add(count, count, event.at - self._last_at))
         if self._checked is not None and self._checked.drafted:
             self.windows.append(_cell(self._checked, event))

@@ -28,7 +28,7 @@ _CHAT = (
     Entry("chat: quit", "Leave", "app.quit"),
 )
 _MODE = (
-    Entry("mode: sirius", "A sparse draft, corrected by dense checks", "app.use_mode('sirius')"),
+    Entry("mode: sirius", "The draft, corrected by dense checks", "app.use_mode('sirius')"),
     Entry("mode: sparse", "The draft alone, unchecked", "app.use_mode('sparse')"),
     Entry("mode: dense", "Every weight in every step", "app.use_mode('dense')"),
     Entry("mode: compare all three", "The same prompt, side by side", "app.compare"),

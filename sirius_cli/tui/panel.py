@@ -50,13 +50,16 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Charts, windows, layers and figures. ``rate`` is in tokens per second; ``dense_rate`` that of dense decoding.
+    """Charts, windows, layers and figures.
+
+    ``read`` is the bytes of weights read for a token over those of a dense step, ``draft_read`` those of a draft step.
+    ``rate`` is in tokens per second; ``dense_rate`` that of dense decoding.
 
     ``activity`` holds a number from 0 to 1 for each layer, and nothing while it is unknown.
     """
 
-    density: tuple[Point, ...] = ()
-    draft_density: float | None = None
+    read: tuple[Point, ...] = ()
+    draft_read: float | None = None
     rate: tuple[Point, ...] = ()
     dense_rate: float | None = None
     windows: tuple[WindowCell, ...] = ()

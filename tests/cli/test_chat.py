@@ -14,8 +14,8 @@ from sirius_cli.errors import EnvironmentProblem
 
 ANSWER = "Four legs good two legs better"
 METRICS = {
-    "committed_tokens", "checks", "aal", "draft_density", "effective_density", "effective_read", "corrected_fraction",
-    "ttft_ms", "decode_tokens_per_second", "draft_step_ms", "check_ms", "check_cost_ratio",
+    "committed_tokens", "checks", "aal", "draft_density", "draft_read", "effective_density", "effective_read",
+    "corrected_fraction", "ttft_ms", "decode_tokens_per_second", "draft_step_ms", "check_ms", "check_cost_ratio",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dashboards import Dashboard, open_dashboard
 from fake_feed import READY, FakeFeed, drafting, finish, prefill, window
-from make_trace import TEXT, answer
+from make_trace import PROFILE, TEXT, answer
 from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
@@ -285,6 +285,18 @@ async def test_walking_scrolls_to_the_correction() -> None:
         assert conversation.scroll_offset.y < conversation.max_scroll_y
         await pilot.press("end")
         assert conversation.is_vertical_scroll_end
+
+
+async def test_the_header_names_the_profile_and_what_d_makes_of_it() -> None:
+    dash = open_dashboard(profile=PROFILE.model_copy(update={"name": "exact"}))
+    async with dash.app.run_test(size=SIZE) as pilot:
+        await dash.show(pilot)
+        seen = [dash.screen_text.splitlines()[0].split()[3]]
+        for _ in range(3):
+            await pilot.press("escape", "d")
+            await dash.settle(pilot)
+            seen.append(dash.screen_text.splitlines()[0].split()[3])
+        assert seen == ["exact", "sparse", "dense", "exact"]
 
 
 async def test_d_cycles_how_the_next_answer_is_made() -> None:

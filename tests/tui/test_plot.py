@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sirius_cli.tui.flow import Line
 from sirius_cli.tui.panel import Panel, Point
-from sirius_cli.tui.widgets.chart import chart_lines, density, rate
+from sirius_cli.tui.widgets.chart import chart_lines, rate, read
 from sirius_cli.tui.widgets.plot import (
     ASCII,
     FINE,
@@ -95,7 +95,12 @@ def test_a_label_makes_room_for_the_line() -> None:
     level = [Point(0, 1.0), Point(10, 1.0)]
     assert text(plot_lines(Plot(level, [Reference(1.0, "dense")]), 60, 10, FINE))[0].endswith("┄ dense ┄")
     everywhere = [Point(0, 1.0), Point(32, 1.0)]
-    assert "dense" not in text(plot_lines(Plot(everywhere, [Reference(1.0, "dense")]), 60, 10, FINE))[0]
+    first, second, *_ = text(plot_lines(Plot(everywhere, [Reference(1.0, "dense")]), 60, 10, FINE))
+    assert "dense" not in first
+    assert second.endswith(" dense  ")
+    bottom = [Point(0, 0.0), Point(32, 0.0)]
+    lines = text(plot_lines(Plot(bottom, [Reference(1.0, "dense"), Reference(0.0, "draft")]), 60, 10, FINE))
+    assert [" draft " in line for line in lines[-4:]] == [True, False, False, False]
 
 
 @given(st.floats(1e-6, 1e6))
@@ -127,11 +132,11 @@ def test_the_axis_of_tokens_grows_in_steps(tokens: int) -> None:
 
 
 def test_the_charts_of_a_panel() -> None:
-    panel = Panel(density=(Point(8, 0.7), Point(16, 0.6234)), draft_density=0.4, rate=(Point(8, 31.26),), dense_rate=20)
-    density_chart = text(chart_lines(density(panel), 44, 10, FINE))
-    assert density_chart[0] == f"{'effective density':<40}0.62"
-    assert "dense" in density_chart[1]
-    assert any("draft" in line for line in density_chart)
+    panel = Panel(read=(Point(8, 0.7), Point(16, 0.6234)), draft_read=0.4, rate=(Point(8, 31.26),), dense_rate=20)
+    read_chart = text(chart_lines(read(panel), 44, 10, FINE))
+    assert read_chart[0] == f"{'effective read':<40}0.62"
+    assert "dense" in read_chart[1]
+    assert any("draft" in line for line in read_chart)
     rate_chart = text(chart_lines(rate(panel), 44, 10, FINE))
     assert rate_chart[0].endswith(" 31.3")
     assert sum("dense" in line for line in rate_chart) == 1
@@ -140,12 +145,12 @@ def test_the_charts_of_a_panel() -> None:
 
 @pytest.mark.parametrize("height", [1, 2, 3])
 def test_without_room_the_title_is_left(height: int) -> None:
-    assert len(chart_lines(density(Panel()), 40, height, FINE)) == 1
+    assert len(chart_lines(read(Panel()), 40, height, FINE)) == 1
 
 
 def test_300_points_are_drawn_in_no_time() -> None:
-    panel = Panel(density=tuple(Point(tokens, 0.6 + 0.2 * math.sin(tokens / 9)) for tokens in range(300)))
+    panel = Panel(read=tuple(Point(tokens, 0.6 + 0.2 * math.sin(tokens / 9)) for tokens in range(300)))
     start = time.process_time()
     for _ in range(10):
-        chart_lines(density(panel), 60, 14, FINE)
+        chart_lines(read(panel), 60, 14, FINE)
     assert (time.process_time() - start) / 10 < 0.01

@@ -35,7 +35,7 @@ FIGURES = Figures(
 )
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 PANEL = Panel(
-    density=(Point(1, 0.5), Point(300, 0.6)),
+    read=(Point(1, 0.5), Point(300, 0.6)),
     rate=(Point(1, 20.0), Point(300, 31.0)),
     dense_rate=17.0,
     windows=(WHOLE, LAST_ONE, HALF, NOTHING_LEFT) * 20,
@@ -144,7 +144,7 @@ def test_names_are_shown_and_not_obeyed() -> None:
 def test_the_summary_holds_whole_facts(cells: int) -> None:
     whole = summary(Shown(FIGURES, 17.0), 200)
     assert whole == (
-        "coarse 50%, window 16 · 312 tokens · 31.2 tok/s (1.84x dense) · AAL 7.2 · density 0.62 · 4.2% corrected"
+        "coarse 50%, window 16 · 312 tokens · 31.2 tok/s (1.84x dense) · AAL 7.2 · read 0.58 · 4.2% corrected"
         " · TTFT 120 ms"
     )
     part = summary(Shown(FIGURES, 17.0), cells)
@@ -186,7 +186,7 @@ def test_every_size_and_theme_draws(size: tuple[int, int], theme: str) -> None:
             app.show(PANEL)
             await pilot.pause()
             if size != (8, 4):
-                assert "effective density" in app.text()
+                assert "effective read" in app.text()
                 assert "tokens per second" in app.text()
             assert ("neurons at work" in app.text()) == (size in ((44, 40), (80, 22), (62, 58)))
 
@@ -212,7 +212,7 @@ def test_only_what_is_new_is_drawn_again() -> None:
             app.show(PANEL)
             await pilot.pause()
             before = [part._strips for part in app.query(Lines)]
-            app.show(Panel(PANEL.density, None, PANEL.rate, 17.0, PANEL.windows, (0.5,) * 30, FIGURES))
+            app.show(Panel(PANEL.read, None, PANEL.rate, 17.0, PANEL.windows, (0.5,) * 30, FIGURES))
             await pilot.pause()
             changed = [
                 type(part).__name__

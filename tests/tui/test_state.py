@@ -92,14 +92,22 @@ def test_the_panel_tells_of_the_windows() -> None:
     assert (first.drafted, first.accepted, first.committed, first.corrected) == (3, 3, 4, False)
     assert (second.drafted, second.accepted, second.committed, second.corrected) == (3, 1, 2, True)
     assert panel.dense_rate == 25.0
-    assert panel.draft_density == 0.5
+    assert panel.draft_read == 0.5
     assert len(panel.activity) == 12
-    assert panel.density[0].tokens == 5
-    assert panel.density[0].value == pytest.approx((3 * 0.5 + 1) / 4)
+    assert panel.read[0].tokens == 5
+    assert panel.read[0].value == pytest.approx((3 * 0.5 + 1) / 4)
     figures = panel.figures
     assert (figures.model, figures.method, figures.window, figures.tokens) == ("m", "coarse 50%", 8, 7)
     assert (figures.context_used, figures.context, figures.memory) == (19, 100, 5_000)
     assert figures.aal == 3.0
+
+
+def test_the_chart_counts_bytes_and_the_figures_parameters_too() -> None:
+    step = Drafted(0, 0.3, 1, (7, 8), (" a", " b"), (0.8, 0.8), density=1.0, read=0.27, seconds=0.01)
+    panel = folded([*prefill(), step, *check(1, [" a", " b"], 2, " c", 0.4)]).panel(About())
+    assert panel.draft_read == pytest.approx(0.27)
+    assert panel.read[0].value == panel.figures.effective_read == pytest.approx((2 * 0.27 + 1) / 3)
+    assert panel.figures.effective_density == 1.0
 
 
 def test_a_dense_answer_has_no_windows() -> None:
@@ -110,7 +118,7 @@ def test_a_dense_answer_has_no_windows() -> None:
     assert panel.windows == ()
     assert panel.figures.aal is None
     assert panel.figures.method == "dense"
-    assert [point.value for point in panel.density] == [1.0, 1.0]
+    assert [point.value for point in panel.read] == [1.0, 1.0]
 
 
 def test_activity_is_calmed() -> None:
@@ -130,8 +138,8 @@ def test_charts_stay_small_and_keep_their_ends() -> None:
         for event in window(number, "ab", 2, "c", 0.1 * number):
             answer.add(event)
     panel = answer.panel(About())
-    assert 100 < len(panel.density) <= 240
-    assert panel.density[-1].tokens == 9001
+    assert 100 < len(panel.read) <= 240
+    assert panel.read[-1].tokens == 9001
     assert [point.tokens for point in panel.rate] == sorted(point.tokens for point in panel.rate)
     assert panel.rate[-1].value == pytest.approx(30, rel=0.05)
 

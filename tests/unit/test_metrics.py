@@ -51,6 +51,7 @@ def test_nothing_yet_is_undefined_and_not_zero() -> None:
     undefined = (
         metrics.aal,
         metrics.draft_density,
+        metrics.draft_read,
         metrics.effective_density,
         metrics.effective_read,
         metrics.corrected_fraction,
@@ -60,7 +61,7 @@ def test_nothing_yet_is_undefined_and_not_zero() -> None:
         metrics.check_ms,
         metrics.check_cost_ratio,
     )
-    assert undefined == (None,) * 10
+    assert undefined == (None,) * 11
 
 
 def test_windows_by_hand() -> None:
@@ -71,6 +72,7 @@ def test_windows_by_hand() -> None:
     assert metrics.advances == (4, 2)
     assert metrics.aal == 3.0
     assert metrics.draft_density == pytest.approx(0.65)
+    assert metrics.draft_read == pytest.approx(0.6)
     assert metrics.effective_density == pytest.approx((6 * 0.65 + 2) / 6)
     assert metrics.effective_read == pytest.approx((6 * 0.6 + 2) / 6)
     assert metrics.corrected_fraction == pytest.approx(1 / 7)

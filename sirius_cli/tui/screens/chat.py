@@ -8,7 +8,6 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from sirius_cli.services.modes import Mode
 from sirius_cli.tui.actions import Actions
 from sirius_cli.tui.answer import About, AnswerFold
 from sirius_cli.tui.phases import tell
@@ -45,7 +44,9 @@ class ChatScreen(Screen[None]):
         Binding(
             "right_square_bracket", "step(1)", "Next", key_display="]", id="view.next", tooltip="The next correction"
         ),
-        Binding("d", "app.cycle_mode", "Mode", id="chat.mode", tooltip="Answer by sirius, the draft alone, or densely"),
+        Binding(
+            "d", "app.cycle_mode", "Mode", id="chat.mode", tooltip="Answer by corrected drafts, drafts alone or densely"
+        ),
         Binding("c", "app.compare", "Compare", id="chat.compare", tooltip="Answer one prompt in every mode"),
         Binding(
             "m",
@@ -113,7 +114,7 @@ class ChatScreen(Screen[None]):
         """Catch up with the state. Costs what changed."""
         replay = self._actions.replay
         told = tell(self.state, paused=replay is not None and replay.paused)
-        self._status.show(told, _about(self.state.about.model, self._actions.mode))
+        self._status.show(told, _about(self.state.about.model, self._actions.profile.name))
         self._welcome.sync(self.state)
         self.conversation.display = bool(self.state.entries)
         self.conversation.sync()
@@ -180,5 +181,5 @@ class ChatScreen(Screen[None]):
             self.set_focus(None)
 
 
-def _about(model: str, mode: Mode) -> str:
-    return " · ".join(filter(None, (model, mode)))
+def _about(model: str, profile: str) -> str:
+    return " · ".join(filter(None, (model, profile)))

@@ -124,10 +124,10 @@ def _figures(phase: str, metrics: Metrics, differences: int) -> str:
     if phase == "waiting":
         return "waits for its turn"
     parts = [f"{metrics.committed_tokens} tokens"]
-    parts += _figure("{:.1f} tok/s", metrics.decode_tokens_per_second)
-    parts += _figure("density {:.2f}", metrics.effective_density)
-    parts += _figure("{:.1%} corrected", metrics.corrected_fraction or None)
     parts += _figure("{:d} differ", differences or None)
+    parts += _figure("{:.1f} tok/s", metrics.decode_tokens_per_second)
+    parts += _figure("read {:.2f}", metrics.effective_read)
+    parts += _figure("{:.1%} corrected", metrics.corrected_fraction or None)
     return ", ".join(parts)
 
 

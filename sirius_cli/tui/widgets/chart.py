@@ -1,4 +1,4 @@
-"""The two charts over committed tokens: how dense the work is, and how fast it goes."""
+"""The two charts over committed tokens: how much of the weights is read for each, and how fast it goes."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +9,7 @@ from sirius_cli.tui.widgets.lines import Lines, spread
 from sirius_cli.tui.widgets.plot import ASCII, FINE, Pen, Plot, Reference, plot_lines
 
 _LEAST_RATE = 5.0
-_MOST_DENSITY = 2.0
+_MOST_READ = 2.0
 """The first windows of an answer can cost a multiple of that; the rest of the line is to stay readable."""
 _UNKNOWN = "-"
 
@@ -23,13 +23,13 @@ class Chart:
     plot: Plot
 
 
-def density(panel: Panel) -> Chart:
-    """Parameters used for each token, over those of a dense step."""
+def read(panel: Panel) -> Chart:
+    """Bytes of weights read for each token, over those of a dense step: skipped neurons and fewer bits both show."""
     references = [Reference(1.0, "dense 1")]
-    if panel.draft_density is not None:
-        references.append(Reference(panel.draft_density, f"draft {panel.draft_density:.2f}"))
-    newest = f"{panel.density[-1].value:.2f}" if panel.density else _UNKNOWN
-    return Chart("effective density", newest, Plot(panel.density, tuple(references), most_top=_MOST_DENSITY))
+    if panel.draft_read is not None:
+        references.append(Reference(panel.draft_read, f"draft {panel.draft_read:.2f}"))
+    newest = f"{panel.read[-1].value:.2f}" if panel.read else _UNKNOWN
+    return Chart("effective read", newest, Plot(panel.read, tuple(references), most_top=_MOST_READ))
 
 
 def rate(panel: Panel) -> Chart:
@@ -70,14 +70,14 @@ class _ChartWidget(Lines[Chart]):
     """
 
 
-class DensityChart(_ChartWidget):
-    """Effective density, with dense work and the draft's own for comparison."""
+class ReadChart(_ChartWidget):
+    """Effective read, with that of dense decoding and the draft's own for comparison."""
 
-    DEFAULT_CSS = "DensityChart { .chart--line, .chart--value { color: $mark-density; } }"
+    DEFAULT_CSS = "ReadChart { .chart--line, .chart--value { color: $mark-density; } }"
 
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         pen = ASCII if ascii_only else FINE
-        super().__init__("chart", density, lambda chart, size: chart_lines(chart, *size, pen), id=id)
+        super().__init__("chart", read, lambda chart, size: chart_lines(chart, *size, pen), id=id)
 
 
 class RateChart(_ChartWidget):

@@ -130,7 +130,7 @@ def _facts(part: Shown) -> Iterator[str]:
     yield f"{figures.tokens} tokens" if figures.tokens else ""
     yield _known("{:.1f} tok/s", figures.tokens_per_second) + _known(" ({:.2f}x dense)", part.speedup)
     yield _known("AAL {:.1f}", figures.aal)
-    yield _known("density {:.2f}", figures.effective_density)
+    yield _known("read {:.2f}", figures.effective_read)
     yield _known("{:.1%} corrected", figures.corrected)
     yield _known("TTFT {:.0f} ms", figures.ttft_ms)
 

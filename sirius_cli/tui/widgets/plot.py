@@ -147,13 +147,16 @@ def _draw_references(grid: _Grid, references: Sequence[Reference], top: float, p
 
 
 def _label_references(grid: _Grid, references: Sequence[Reference], top: float, pen: Pen) -> None:
-    """Write each label into its line, as far to the right as what is drawn lets it."""
+    """Write each label into its line, else just below or above, as far to the right as what is drawn lets it."""
     for reference in references:
-        row, text = _row(reference.value, top, grid.rows, pen), f" {reference.label} "
-        places = range(grid.columns - len(text) - 1, 0, -1)
-        place = next((place for place in places if grid.free(row, place, len(text), "reference")), None)
-        for offset, sign in enumerate(text if place is not None else ""):
-            grid.put(row, (place or 0) + offset, sign, "label")
+        own, text = _row(reference.value, top, grid.rows, pen), f" {reference.label} "
+        rows = [row for row in (own, own + 1, own - 1) if 0 <= row < grid.rows]
+        columns = range(grid.columns - len(text) - 1, 0, -1)
+        places = ((row, column) for row in rows for column in columns)
+        free = (place for place in places if grid.free(*place, len(text), "reference" if place[0] == own else ""))
+        if (found := next(free, None)) is not None:
+            for offset, sign in enumerate(text):
+                grid.put(found[0], found[1] + offset, sign, "label")
 
 
 def _draw_points(grid: _Grid, points: Sequence[Point], limit: int, top: float, pen: Pen) -> None:

@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from sirius_cli.tui.panel import Panel
 from sirius_cli.tui.widgets.acceptance_strip import AcceptanceLine, AcceptanceStrip
-from sirius_cli.tui.widgets.chart import DensityChart, RateChart
+from sirius_cli.tui.widgets.chart import RateChart, ReadChart
 from sirius_cli.tui.widgets.figures import FiguresLine, FiguresTable
 from sirius_cli.tui.widgets.layer_activity import LayerActivity
 from sirius_cli.tui.widgets.lines import Lines
@@ -21,8 +21,8 @@ class Side(VerticalScroll, can_focus=False):
 
     DEFAULT_CSS = """
     Side {
-        FiguresTable, DensityChart, RateChart, AcceptanceStrip { margin: 0 0 1 0; }
-        DensityChart, RateChart { height: 1fr; min-height: 6; max-height: 16; }
+        FiguresTable, ReadChart, RateChart, AcceptanceStrip { margin: 0 0 1 0; }
+        ReadChart, RateChart { height: 1fr; min-height: 6; max-height: 16; }
         LayerActivity { height: 5; }
         &.-low LayerActivity { display: none; }
         &.-two { layout: grid; grid-size: 2; grid-rows: 9 1fr 5; grid-gutter: 0 2; }
@@ -37,7 +37,7 @@ class Side(VerticalScroll, can_focus=False):
 
     def compose(self) -> ComposeResult:
         yield FiguresTable(ascii_only=self._ascii)
-        yield DensityChart(ascii_only=self._ascii)
+        yield ReadChart(ascii_only=self._ascii)
         yield RateChart(ascii_only=self._ascii)
         yield AcceptanceStrip(ascii_only=self._ascii)
         yield LayerActivity(ascii_only=self._ascii)

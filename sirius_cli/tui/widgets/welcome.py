@@ -11,7 +11,7 @@ from sirius_cli.tui.phases import working_text
 from sirius_cli.tui.state import ChatState
 
 _NAME = "s i r i u s"
-_CLAIM = "a sparse draft writes, the dense model checks"
+_CLAIM = "a cheap draft writes, the dense model checks"
 
 
 class Welcome(Widget):
