@@ -51,6 +51,6 @@ def start(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Faster LLM decoding: a sparse draft writes, the dense model checks."""
+    """Faster LLM decoding: a cheap draft writes, the dense model checks."""
     if context.invoked_subcommand is None:
         output.write_line(context.get_help())

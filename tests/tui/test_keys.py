@@ -162,7 +162,7 @@ async def test_ctrl_n_begins_anew() -> None:
         await answered(dash, pilot)
         await pilot.press("escape", "ctrl+n")
         assert dash.state.entries == []
-        assert "a sparse draft writes" in dash.screen_text
+        assert "a cheap draft writes" in dash.screen_text
         assert dash.app.chat.prompt.has_focus
 
 
