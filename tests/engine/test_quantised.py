@@ -19,6 +19,7 @@ from sirius_cli.engine.drafts import quantised
 from sirius_cli.engine.drafts.copy_files import read_copy, write_copy
 from sirius_cli.engine.drafts.quantised import CopyFormat, copy_bytes, expect_memory, quantise
 from sirius_cli.errors import EnvironmentProblem, ModelError, UsageError
+from sirius_kernels.quant.matrix import QuantMatrix
 
 NUMBA = Ops("numba", "test")
 fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
