@@ -2,6 +2,7 @@
 
 import os
 from enum import StrEnum
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,6 +43,8 @@ _PROFILE_HELP = "Decode with this profile; may be given several times. Default: 
 _Profiles = Annotated[list[str] | None, typer.Option("--profile", metavar="NAME|FILE", help=_PROFILE_HELP)]
 _WINDOW_HELP = "Decode every profile with each of these windows, in place of its own."
 _Window = Annotated[str, typer.Option("--window", metavar="N,…", help=_WINDOW_HELP)]
+_LOOKUP_HELP = "Decode every profile with each of these shortest matches whose continuation is drafted; 0: none is."
+_Lookup = Annotated[str, typer.Option("--draft-lookup", metavar="N,…", help=_LOOKUP_HELP)]
 _BASELINE_HELP = (
     "transformers, transformers-static, transformers-compiled, llama-cpp or all; may be given several times."
 )
@@ -73,6 +76,7 @@ def speed(
     draft_group: options.DraftGroup = None,
     profile: _Profiles = None,
     window: _Window = "",
+    draft_lookup: _Lookup = "",
     baseline: _Baseline = None,
     repetitions: _Repetitions = 5,
     warmups: _Warmups = 1,
@@ -100,7 +104,7 @@ def speed(
         checks=numbers("--check", check),
         drafts=_drafts(keep, draft_precision, draft_group),
         decodes=numbers("--n-gen", n_gen),
-        profiles=() if random_weights is not None or not n_gen.strip() else _decodes(profile, window),
+        profiles=() if random_weights is not None or not n_gen.strip() else _decodes(profile, window, draft_lookup),
         advance=None if advance_from is None else read_advance(advance_from),
         random_weights=random_weights is not None,
         repetitions=repetitions,
@@ -166,10 +170,11 @@ def _form(format: Format | None, json: bool) -> Format:
 
 
 def _refuse_beside_random_weights(context: typer.Context) -> None:
-    for parameter in ("model", "profile", "window", "baseline"):
+    for parameter in ("model", "profile", "window", "draft_lookup", "baseline"):
         source = context.get_parameter_source(parameter)
         if source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"--{parameter} needs real weights, --random-weights has none", "leave one of them out")
+            flag = "--" + parameter.replace("_", "-")
+            raise UsageError(f"{flag} needs real weights, --random-weights has none", "leave one of them out")
 
 
 def _drafts(text: str, precisions: str, group: int | None) -> "tuple[DraftSpec, ...]":
@@ -201,18 +206,21 @@ def _draft(method: str, keep: float, precision: str, group: int | None) -> "Draf
     return resolve_profile("dense", values, {}).profile.draft
 
 
-def _decodes(names: list[str] | None, windows: str) -> "tuple[Decode, ...]":
-    from sirius_cli.config.resolve import resolve_profile
+def _decodes(names: list[str] | None, windows: str, lookups: str) -> "tuple[Decode, ...]":
+    from sirius_cli.config.resolve import Override, resolve_profile
     from sirius_cli.services.bench.speed_plan import Decode
 
-    wanted = numbers("--window", windows)
     usual: tuple[str | None, ...] = (None, "sirius")
+    each, matches = numbers("--window", windows) or (None,), numbers("--draft-lookup", lookups) or (None,)
     found = []
-    for name in names or usual:
-        for window in wanted or (None,):
-            override = {} if window is None else {"correction.window": (window, "flag --window")}
-            profile = resolve_profile(name, override, os.environ).profile
-            found.append(Decode(profile.name if window is None else f"{profile.name}, window {window}", profile))
+    for name, window, lookup in product(names or usual, each, matches):
+        given = [("window", "correction.window", window), ("draft-lookup", "draft.lookup", lookup)]
+        override: dict[str, Override] = {
+            key: (value, f"flag --{flag}") for flag, key, value in given if value is not None
+        }
+        profile = resolve_profile(name, override, os.environ).profile
+        changes = [f", {flag.removeprefix('draft-')} {value}" for flag, _, value in given if value is not None]
+        found.append(Decode(profile.name + "".join(changes), profile))
     return tuple(dict.fromkeys(found))
 
 

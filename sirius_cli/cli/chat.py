@@ -40,6 +40,7 @@ def chat(
     decay: options.Decay = None,
     draft_precision: options.DraftPrecision = None,
     draft_group: options.DraftGroup = None,
+    draft_lookup: options.DraftLookup = None,
     window: options.Window = None,
     confidence: options.Confidence = None,
     accept: options.Accept = None,

@@ -67,6 +67,9 @@ DraftPrecision = Annotated[
     str | None, _option("--draft-precision", metavar="native|int8|int4", help="In how many bits a draft reads weights.")
 ]
 DraftGroup = Annotated[int | None, _option("--draft-group", help="Weights that share a scale: 32, 64 or 128.")]
+DraftLookup = Annotated[
+    int | None, _option("--draft-lookup", help="Shortest match in the text whose continuation is drafted; 0: none is.")
+]
 Window = Annotated[int | None, _option("--window", help="Tokens per check.")]
 Confidence = Annotated[
     float | None, _option("--confidence", help="A draft ends early once it is less sure than this; 0: never.")
@@ -128,6 +131,7 @@ _OVERRIDES = (
     _Override("--decay", "draft.decay"),
     _Override("--draft-precision", "draft.precision"),
     _Override("--draft-group", "draft.group"),
+    _Override("--draft-lookup", "draft.lookup"),
     _Override("--spr", "draft.keep", lambda sparsity: round(1.0 - sparsity, 12)),
     _Override("--window", "correction.window"),
     _Override("--kernel-size", "correction.window"),

@@ -66,6 +66,7 @@ def figures(metrics: Metrics, finish_reason: str) -> str:
     parts += _figure("effective density {:.2f}", metrics.effective_density)
     parts += _figure("read {:.2f}", metrics.effective_read)
     parts += _figure("{:.1%} corrected", metrics.corrected_fraction)
+    parts += _figure("{:.1%} looked up", metrics.looked_up or None)
     parts += _figure("first token {:.2f} s", None if metrics.ttft_ms is None else metrics.ttft_ms / 1000)
     return ", ".join([*parts, f"finish: {finish_reason}"])
 

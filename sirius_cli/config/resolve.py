@@ -20,6 +20,7 @@ _VARIABLES = {
     "draft.decay": "SIRIUS_DECAY",
     "draft.precision": "SIRIUS_DRAFT_PRECISION",
     "draft.group": "SIRIUS_DRAFT_GROUP",
+    "draft.lookup": "SIRIUS_DRAFT_LOOKUP",
     "correction.window": "SIRIUS_WINDOW",
     "correction.confidence": "SIRIUS_CONFIDENCE",
     "correction.accept": "SIRIUS_ACCEPT",

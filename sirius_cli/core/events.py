@@ -6,7 +6,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-Origin = Literal["prefill", "dense", "draft", "correction", "bonus"]
+Origin = Literal["prefill", "dense", "draft", "lookup", "correction", "bonus"]
+Source = Literal["draft", "lookup"]
 FinishReason = Literal["stop", "length", "context", "cancelled"]
 
 
@@ -37,10 +38,11 @@ class Prefilled:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """The draft wrote ``token_ids`` in ``len(token_ids)`` sparse steps. A window has several of these.
+    """The draft wrote ``token_ids`` in ``len(token_ids)`` cheap steps. A window has several of these.
 
     ``probabilities`` are the draft's own for each token. ``density`` is the fraction of all parameters that a step
-    uses, ``read`` the bytes of weights that a step reads over those of a dense step.
+    uses, ``read`` the bytes of weights that a step reads over those of a dense step. Tokens whose ``source`` is
+    "lookup" were found in the text, all at once and last in their window: no weights, and 1 for each probability.
     """
 
     kind: ClassVar[str] = "drafted"
@@ -53,6 +55,7 @@ class Drafted:
     density: float
     read: float
     seconds: float
+    source: Source = "draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Checked:
 class CommittedToken:
     """One final token.
 
+    ``origin`` "draft" and "lookup" are drafted tokens that were accepted, by what had drafted them.
     ``text`` is what committing it released: empty while a split character or a possible stop string is held back.
     ``p`` is the dense model's probability of the token (temperature 1; the draft's own without a check). For a
     correction, ``draft_*`` tell what the draft had wanted, ``p_draft`` the dense probability of that, and ``entropy``

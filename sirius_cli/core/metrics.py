@@ -10,7 +10,8 @@ from sirius_cli.core.events import Checked, Committed, Drafted, Prefilled, StepE
 class Metrics:
     """What a run achieved. ``None`` stands where a figure is undefined, such as ``aal`` without checks.
 
-    ``aal`` is the mean of ``advances``, the tokens committed by each check. ``draft_density`` is the fraction of all
+    ``aal`` is the mean of ``advances``, the tokens committed by each check. ``looked_up`` is the fraction of the
+    committed tokens that were found in the text and accepted: no draft step. ``draft_density`` is the fraction of all
     parameters that a draft step uses. ``effective_density`` (Zhou et al., arXiv 2409.03856) is the parameters used by
     all draft steps and checks over those that dense steps would have used for the same tokens. ``draft_read`` and
     ``effective_read`` are the same in bytes of weights read. The prefill and its token are in none of them.
@@ -31,6 +32,7 @@ class Metrics:
     check_ms: float | None
     check_cost_ratio: float | None
     advances: tuple[int, ...]
+    looked_up: float | None = None
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class Work:
     check_seconds: float = 0.0
 
     def draft(self, event: Drafted) -> None:
+        if event.source == "lookup":
+            return
         steps = len(event.token_ids)
         self.draft_steps += steps
         self.density += steps * event.density
@@ -78,6 +82,7 @@ class Tally:
     committed: int = 0
     in_windows: int = 0
     corrections: int = 0
+    looked_up: int = 0
     first_at: float | None = None
     last_at: float = 0.0
 
@@ -87,6 +92,7 @@ class Tally:
         self.committed += tokens
         self.in_windows += sum(token.origin != "prefill" for token in event.tokens)
         self.corrections += sum(token.origin == "correction" for token in event.tokens)
+        self.looked_up += sum(token.origin == "lookup" for token in event.tokens)
         if work.checks:
             self.advances.append(tokens)
         self.work.add(work)
@@ -183,6 +189,7 @@ def combine(answers: Sequence[Tally], dense_step_ms: float | None = None) -> Met
         check_ms=check_ms,
         check_cost_ratio=check_ms / dense_step_ms if check_ms is not None and dense_step_ms else None,
         advances=advances,
+        looked_up=_ratio(sum(answer.looked_up for answer in answers), committed),
     )
 
 

@@ -26,15 +26,23 @@ class DraftSpec(_Part):
     )
     precision: Precision = Field(default="native", description="native, or a quantised copy of the weights: int8, int4")
     group: Group = Field(default=32, description="int8, int4: weights that share a scale; 32, 64 or 128")
+    lookup: int = Field(
+        default=0, ge=0, le=32, description="with a check: shortest match whose continuation is drafted; 0: none is"
+    )
 
     @property
     def native_dense(self) -> bool:
-        """Whether a step reads all weights as they are: then there is nothing to draft with."""
+        """Whether a step reads all weights as they are: then no step is worth drafting with."""
         return self.method == "dense" and self.precision == "native"
 
     @property
     def words(self) -> str:
-        """What tells it from others, in few words: "coarse 0.5", "dense int4 g32"."""
+        """What tells it from others, in few words: "coarse 0.5", "dense int4 g32 lookup 3"."""
+        return f"{self.step_words} lookup {self.lookup}" if self.lookup else self.step_words
+
+    @property
+    def step_words(self) -> str:
+        """What tells its steps from those of others: "coarse 0.5", "dense int4 g32"."""
         parts: list[str] = [self.method]
         if self.method != "dense":
             parts.append(f"{self.keep:g}")
@@ -67,6 +75,16 @@ class Profile(_Part):
     correction: CorrectionSpec = Field(default_factory=CorrectionSpec)
 
     @property
+    def looks_up(self) -> bool:
+        """Whether continuations found in the text are drafted. They are guesses: without a check, none is."""
+        return self.draft.lookup > 0 and self.correction.enabled
+
+    @property
+    def drafts(self) -> bool:
+        """Whether anything is drafted at all."""
+        return not self.draft.native_dense or self.looks_up
+
+    @property
     def corrects(self) -> bool:
         """Whether a dense check follows the draft. A step that is dense needs none."""
-        return not self.draft.native_dense and self.correction.enabled
+        return self.drafts and self.correction.enabled

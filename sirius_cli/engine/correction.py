@@ -13,6 +13,7 @@ import torch
 from sirius_cli.core.events import Checked, Committed, CommittedToken, Drafted, StepEvent
 from sirius_cli.core.profile import CorrectionSpec
 from sirius_cli.engine.acceptance import judge
+from sirius_cli.engine.drafts.lookup import Lookup
 from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
@@ -21,7 +22,7 @@ from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.outcome import Outcome, outcome_of
 from sirius_cli.engine.row import Row
-from sirius_cli.engine.sampling import token_probabilities
+from sirius_cli.engine.sampling import certain, token_probabilities
 from sirius_cli.engine.tokens import Tokens
 
 _CHECK_TOKENS: Final = 32  # so many are worth a pass over the weights; fewer wait for the windows of other rows
@@ -31,7 +32,7 @@ _CHECK_TOKENS: Final = 32  # so many are worth a pass over the weights; fewer wa
 class Draft:
     """What a row's sparse steps wrote for its window, and how sure the draft is of it (product of its probabilities).
 
-    ``distributions`` is filled when sampling alone.
+    ``distributions`` is filled when sampling alone. The last ``looked_up`` of ``ids`` were found in the row's text.
     """
 
     row: Row
@@ -41,6 +42,7 @@ class Draft:
     distributions: list[torch.Tensor] = field(default_factory=list)
     certainty: float = 1.0
     ended: bool = False
+    looked_up: int = 0
 
     @property
     def goes_on(self) -> bool:
@@ -51,11 +53,35 @@ class Draft:
         """What a check has to run: the newest committed token and the drafted ones."""
         return [self.row.ids[-1], *self.ids]
 
+    def look_up(self, vocabulary: int, device: torch.device) -> None:
+        """Fill the window with what followed where the text was alike before, if it was.
+
+        Copied tokens have no keys for a step to attend to, so the draft ends; but they cost nothing, and a window that
+        they fill is worth more than the steps that it saves are likely to have been.
+        """
+        lookup = self.row.lookup
+        for token in lookup.continuation(self.row.ids, self.ids, self.limit - len(self.ids)) if lookup else ():
+            self.ids.append(token)
+            self.probabilities.append(1.0)
+            if not self.row.chooser.greedy:
+                self.distributions.append(certain(token, vocabulary, device))
+            self.looked_up += 1
+            self.ended = True
+            if self.row.drafts_a_stop(self.ids):
+                break
+
+    def judged(self, accepted: int) -> None:
+        """Let the row's look-ups learn from a check, unless it stopped before what was looked up."""
+        reached = accepted - (len(self.ids) - self.looked_up)
+        if self.row.lookup and self.looked_up and reached >= 0:
+            self.row.lookup.judge(self.looked_up, reached)
+
 
 @dataclass
 class CorrectionLoop:
     """Decodes rows, one step of all of them at a time. ``policy`` None is dense; ``statistic`` learns from checks.
 
+    ``lookup`` is the shortest match, in tokens, after which a row's text is drafted on without a step; 0 is never.
     ``model`` checks, ``drafter`` drafts: the same model, or one over a copy of its weights in fewer bits.
 
     Rows that have been prefilled may join at any time. Each keeps its own pace: while one is checked, others draft.
@@ -69,6 +95,7 @@ class CorrectionLoop:
     policy: DraftPolicy | None
     statistic: NeuronStatistic | None
     began: float
+    lookup: int = 0
 
     def __post_init__(self) -> None:
         drafts = self.policy is not None
@@ -85,10 +112,12 @@ class CorrectionLoop:
         """Decode ``row`` from the next step on."""
         if self.policy is not None:
             self.policy.begin(row.place)
+        row.lookup = Lookup(self.lookup) if self.lookup else None
         self._drafts.append(self._next(row))
 
     def step(self) -> Iterator[StepEvent]:
         """Draft a token more for every row that drafts, then check the others if it pays. Finished rows leave."""
+        yield from self._look_up()
         drafting = [draft for draft in self._drafts if draft.goes_on]
         if drafting:
             yield from self._draft(drafting)
@@ -106,9 +135,18 @@ class CorrectionLoop:
     def _next(self, row: Row) -> Draft:
         """The next window of ``row``: the check adds one token, and none may overrun the request or the context."""
         row.window += 1
-        if self.policy is None:
+        if self.policy is None and not self.lookup:
             return Draft(row, limit=0)
         return Draft(row, limit=1 if self._alone else min(self.spec.window, row.room) - 1)
+
+    def _look_up(self) -> Iterator[Drafted]:
+        """Let every row that drafts look its text up first; without a policy that is all that it can do."""
+        for draft in [draft for draft in self._drafts if draft.goes_on and self.lookup]:
+            start = perf_counter()
+            draft.look_up(self.model.config.vocab_size, self.model.weights.head.device)
+            draft.ended |= self.policy is None
+            if draft.looked_up:
+                yield self._found(draft, perf_counter() - start)
 
     def _draft(self, drafts: list[Draft]) -> Iterator[Drafted]:
         """One sparse step for every row together; each token is told as soon as it is there."""
@@ -155,23 +193,29 @@ class CorrectionLoop:
         logits = run_rows(self.model, self.cache, places, windows, starts, self._watch or dense_mlp)
         seconds = perf_counter() - start
         outcomes = [
-            outcome_of(draft.ids, judge(self.spec, draft.row.chooser, dense, draft.ids, draft.distributions), dense)
+            self._outcome(draft, dense)
             for draft, dense in zip(drafts, logits.split_with_sizes([*map(len, windows)]), strict=True)
         ]
         return self._settle([draft.row for draft in drafts], outcomes, [*map(len, windows)], seconds)
+
+    def _outcome(self, draft: Draft, dense: torch.Tensor) -> Outcome:
+        verdict = judge(self.spec, draft.row.chooser, dense, draft.ids, draft.distributions)
+        draft.judged(verdict.accepted)
+        return outcome_of(draft.ids, verdict, dense, draft.looked_up)
 
     def _settle(self, rows: list[Row], outcomes: list[Outcome], lengths: list[int], seconds: float) -> list[StepEvent]:
         """Commit and rewind every row, whose ``lengths`` tokens were checked. All is settled before an event leaves."""
         now, commits = self._now(), []
         for row, outcome in zip(rows, outcomes, strict=True):
-            tokens = outcome.tokens("dense" if self.policy is None else "bonus", self.tokens.decode)
+            plain = self.policy is None and not outcome.drafted
+            tokens = outcome.tokens("dense" if plain else "bonus", self.tokens.decode)
             commits.append(row.commit(tokens, now))
             self.cache.advance(row.place, len(commits[-1].tokens))
         activity = self._learn([row.place for row in rows], lengths, [len(commit.tokens) for commit in commits])
         events: list[StepEvent] = []
         for row, outcome, committed, layers in zip(rows, outcomes, commits, activity, strict=True):
             drafted = len(outcome.drafted)
-            short = self.policy is not None and drafted + 1 < self.spec.window
+            short = (self.policy is not None or drafted > 0) and drafted + 1 < self.spec.window
             events.append(Checked(row.index, now, row.window, drafted, outcome.accepted, short, seconds, layers))
             events.append(committed)
         return events
@@ -194,6 +238,12 @@ class CorrectionLoop:
         return Drafted(
             row.index, self._now(), row.window, (token,), (text,), (probability,), cost.density, cost.read, seconds
         )
+
+    def _found(self, draft: Draft, seconds: float) -> Drafted:
+        ids, count = draft.ids[-draft.looked_up :], draft.looked_up
+        texts, sure = tuple(self.tokens.decode([token]) for token in ids), (1.0,) * count
+        row = draft.row
+        return Drafted(row.index, self._now(), row.window, tuple(ids), texts, sure, 0.0, 0.0, seconds, "lookup")
 
     def _now(self) -> float:
         return perf_counter() - self.began

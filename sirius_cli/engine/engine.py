@@ -277,16 +277,18 @@ class Engine(Measured):
     def _loop(self, cache: KVCache, statistic: NeuronStatistic | None, began: float) -> CorrectionLoop:
         policy = self._policy(statistic, len(cache.lengths), masked=self.masked)
         drafter, correction = self.drafters.of(self.profile.draft), self.profile.correction
-        return CorrectionLoop(self.model, drafter, self.tokens, cache, correction, policy, statistic, began)
+        lookup = self.profile.draft.lookup if self.profile.looks_up else 0
+        return CorrectionLoop(self.model, drafter, self.tokens, cache, correction, policy, statistic, began, lookup)
 
     def _loop_of(self, row: Row, text: Text, began: float) -> CorrectionLoop:
         """The loop for one text: whole windows as programs where that pays and nothing is drawn at random.
 
-        A program belongs to its buffers, so it is kept for the next prompt of the same profile and cache.
+        A program belongs to its buffers, so it is kept for the next prompt of the same profile and cache. It does the
+        same in every window: nothing that depends on how many checks there were, or on what the text had before.
         """
         profile = self.profile
-        counts = profile.draft.refresh > 1  # a recorded program does the same after every check
-        if not self.programs or not row.chooser.greedy or self._sparse_alone or self.masked or counts:
+        varies = profile.draft.refresh > 1 or profile.looks_up
+        if not self.programs or not row.chooser.greedy or self._sparse_alone or self.masked or varies:
             return self._loop(text.cache, text.statistic, began)
         fits = self._programmed is not None and self._programmed.cache is text.cache and self._made_for == profile
         if self._programmed is None or not fits:

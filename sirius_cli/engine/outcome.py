@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sirius_cli.core.events import CommittedToken, Origin
+from sirius_cli.core.events import CommittedToken, Origin, Source
 from sirius_cli.engine.acceptance import Verdict
 from sirius_cli.engine.sampling import entropy, token_probabilities
 
@@ -17,7 +17,8 @@ class Outcome:
     """``accepted`` of the ``drafted`` tokens stay, and ``token`` follows. Nothing drafted is plain dense decoding.
 
     ``probabilities`` are the dense model's of the accepted tokens and of ``token``. Of a refused token ``refused`` is
-    its dense probability, ``entropy`` that of the dense distribution at its place, in nats.
+    its dense probability, ``entropy`` that of the dense distribution at its place, in nats. The last ``looked_up``
+    drafted tokens were found in the text.
     """
 
     drafted: tuple[int, ...]
@@ -26,12 +27,16 @@ class Outcome:
     probabilities: tuple[float, ...]
     refused: float | None = None
     entropy: float | None = None
+    looked_up: int = 0
 
     def tokens(self, origin: Origin, decode: Decode) -> list[CommittedToken]:
         """The tokens to commit; ``origin`` is that of one which follows an accepted window."""
-        kept = self.drafted[: self.accepted]
-        tokens = [CommittedToken(token, "", "draft", p) for token, p in zip(kept, self.probabilities, strict=False)]
+        kept = zip(self.drafted[: self.accepted], self.probabilities, strict=False)
+        tokens = [CommittedToken(token, "", self._source(place), p) for place, (token, p) in enumerate(kept)]
         return [*tokens, self._last(origin, decode)]
+
+    def _source(self, place: int) -> Source:
+        return "lookup" if place >= len(self.drafted) - self.looked_up else "draft"
 
     def _last(self, origin: Origin, decode: Decode) -> CommittedToken:
         p = self.probabilities[-1]
@@ -39,14 +44,14 @@ class Outcome:
             return CommittedToken(self.token, "", origin, p)
         refused = self.drafted[self.accepted]
         if refused == self.token:  # sampling may fill the place of a refused token with the very same: no correction
-            return CommittedToken(self.token, "", "draft", p)
+            return CommittedToken(self.token, "", self._source(self.accepted), p)
         return CommittedToken(
             self.token, "", "correction", p, draft_id=refused, draft_text=decode([refused]), p_draft=self.refused,
             entropy=self.entropy,
         )  # fmt: skip
 
 
-def outcome_of(drafted: Sequence[int], verdict: Verdict, dense: torch.Tensor) -> Outcome:
+def outcome_of(drafted: Sequence[int], verdict: Verdict, dense: torch.Tensor, looked_up: int = 0) -> Outcome:
     """Put the numbers together: ``dense[A + 1, V]`` are the logits of the check of ``drafted[A]``."""
     accepted, token = verdict.accepted, verdict.token
     probabilities = token_probabilities(dense[: accepted + 1], [*drafted[:accepted], token])
@@ -54,4 +59,4 @@ def outcome_of(drafted: Sequence[int], verdict: Verdict, dense: torch.Tensor) ->
     if accepted < len(drafted):
         place = dense[accepted]
         refused, unsure = token_probabilities(place[None], [drafted[accepted]])[0], entropy(place)
-    return Outcome(tuple(drafted), accepted, token, tuple(probabilities), refused, unsure)
+    return Outcome(tuple(drafted), accepted, token, tuple(probabilities), refused, unsure, looked_up)

@@ -7,6 +7,7 @@ import torch
 
 from sirius_cli.core.events import Committed, CommittedToken, Finished, FinishReason
 from sirius_cli.core.request import GenerationRequest
+from sirius_cli.engine.drafts.lookup import Lookup
 from sirius_cli.engine.sampling import Chooser
 from sirius_cli.engine.tokens import Detokeniser, StopMatcher, Tokens
 
@@ -14,7 +15,8 @@ from sirius_cli.engine.tokens import Detokeniser, StopMatcher, Tokens
 class Row:
     """``ids`` are the prompt and all committed tokens. The KV cache holds all of them but the newest, at ``place``.
 
-    ``index`` names the request in events; a place serves one request after another.
+    ``index`` names the request in events; a place serves one request after another. ``lookup`` None: nothing is
+    looked up in its text.
     """
 
     def __init__(
@@ -26,6 +28,7 @@ class Row:
         self.ids = list(request.prompt_ids)
         self.chooser = Chooser(request.sampling, device)
         self.window = 0
+        self.lookup: Lookup | None = None
         self.reason: FinishReason | None = None
         self._tokens = tokens
         self._context = context

@@ -25,6 +25,11 @@ def _nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
     return kept / kept.sum(-1, keepdim=True)
 
 
+def certain(token: int, size: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The distribution ``fp32[size]`` of a draft that is no draw: all of it is on ``token``."""
+    return torch.zeros(size, device=device).index_fill_(0, torch.tensor(token, device=device), 1.0)
+
+
 def probabilities_of(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """``fp32[N]``: the model's own probability (temperature 1) of ``tokens[N]`` after ``logits[N, V]``."""
     return (logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)).exp()

@@ -32,6 +32,7 @@ _SETTINGS = {
     "decay": _Setting("draft.decay", float),
     "draft-precision": _Setting("draft.precision", str),
     "draft-group": _Setting("draft.group", int),
+    "draft-lookup": _Setting("draft.lookup", int),
     "window": _Setting("correction.window", int),
     "confidence": _Setting("correction.confidence", float),
     "accept": _Setting("correction.accept", str),

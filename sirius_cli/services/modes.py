@@ -21,7 +21,7 @@ def profile_for(mode: Mode, profile: Profile) -> Profile:
 
 def mode_of(profile: Profile) -> Mode:
     """The mode in which ``profile`` runs."""
-    if profile.draft.native_dense:
+    if not profile.drafts:
         return "dense"
     return "sirius" if profile.corrects else "sparse"
 

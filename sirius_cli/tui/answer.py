@@ -154,7 +154,7 @@ class AnswerFold:
 
     @property
     def _drafts(self) -> bool:
-        return self.profile is None or not self.profile.draft.native_dense
+        return self.profile is None or self.profile.drafts
 
     def _draft_is_over(self) -> bool:
         """No event tells that a check begins; it does once a window is full or the draft doubts itself."""
@@ -244,13 +244,15 @@ def _cell(checked: Checked, committed: Committed) -> WindowCell:
 
 def _method(profile: Profile) -> str:
     draft = profile.draft
-    if draft.native_dense:
+    if not profile.drafts:
         return "dense"
     parts: list[str] = [draft.method]
     if draft.method != "dense":
         parts.append(f"{draft.keep:.0%}")
     if draft.precision != "native":
         parts.append(draft.precision)
+    if profile.looks_up:
+        parts.append(f"lookup {draft.lookup}")
     return " ".join(parts) + ("" if profile.corrects else ", unchecked")
 
 

@@ -37,6 +37,14 @@ def test_a_method_may_change_values() -> None:
     assert one.digest != other.digest != Method("x", SIRIUS).digest
 
 
+def test_look_ups_alone_are_compared_with_dense_alone() -> None:
+    only = resolve_profile("exact", {"draft.precision": ("native", ""), "draft.lookup": (3, "")}, {}).profile
+    assert [method.name for method in methods(None, only)] == ["dense", "exact"]
+    plain, copying = methods("exact,exact:lookup=2", SIRIUS)
+    assert copying.profile.draft.lookup == 2
+    assert copying.digest != plain.digest
+
+
 def test_a_dense_profile_is_compared_with_nothing() -> None:
     assert [one.name for one in methods(None, resolve_profile("dense", {}, {}).profile)] == ["dense"]
 

@@ -165,7 +165,7 @@ def test_the_document_has_what_was_promised() -> None:
     assert set(sirius) == {
         "method", "items", "score", "stderr", "difference", "recovery", "aal", "aal_by_request", "draft_density",
         "effective_density", "effective_read", "corrected_fraction", "mean_length", "agreement", "seconds", "advances",
-        "lengths", "truncated", "profile",
+        "lengths", "truncated", "profile", "looked_up",
     }  # fmt: skip
     assert set(sirius["difference"]) == {"value", "low", "high"}
     assert sirius["profile"]["draft"]["keep"] == 0.5

@@ -167,6 +167,9 @@ def test_a_plan_tells_what_makes_it_too_bright(sirius: Run, tmp_path: Path) -> N
         (["--random-weights", "qwen2.5-7b", "-m", "x"], 2, "--model needs real weights"),
         (["--random-weights", "qwen2.5-7b", "--profile", "exact"], 2, "--profile needs real weights"),
         (["--random-weights", "qwen2.5-7b", "--window", "4"], 2, "--window needs real weights"),
+        (["--draft-lookup", "foo"], 2, "--draft-lookup cannot be 'foo'; give whole numbers with commas between"),
+        (["--draft-lookup", "-1"], 2, "--draft-lookup: draft.lookup: must be greater than or equal to 0, not -1"),
+        (["--random-weights", "qwen2.5-7b", "--draft-lookup", "4"], 2, "--draft-lookup needs real weights"),
         (["--random-weights", "qwen2.5-7b", "--baseline", "all"], 2, "--baseline needs real weights"),
         (["--advance-from", "nowhere"], 4, "there is no trace nowhere"),
         (["--json", "--format", "csv"], 2, "--json and --format csv are two forms; give one of them"),
@@ -178,6 +181,24 @@ def test_what_cannot_be_measured_is_refused(sirius: Run, arguments: list[str], c
     assert err.startswith("error: ")
     assert reason in err
     assert err.count("\n") == 1
+
+
+def test_profiles_and_look_ups_are_combined(sirius: Run) -> None:
+    _, out, _ = sirius("speed", *SMALL, "--profile", "exact", "--window", "8", "--draft-lookup", "0,3", "--json")
+    rows = json.loads(out)["end_to_end"]
+    assert [row["name"] for row in rows[1:]] == ["exact, window 8, lookup 0", "exact, window 8, lookup 3"]
+    assert [row["profile"]["draft"]["lookup"] for row in rows[1:]] == [0, 3]
+    assert [row["looked_up"] for row in rows] == [None, None, 0.0]  # the fake engine never copies
+
+
+def test_a_trace_with_look_ups_predicts_nothing(sirius: Run, tmp_path: Path) -> None:
+    profile = Profile(draft=DraftSpec(lookup=3))
+    made = record(tmp_path / "copied.jsonl", list(answer()), header=TraceHeader("m", "cpu", profile))
+    for command in (["plan"], ["speed", *SMALL]):
+        code, out, err = sirius(*command, "--advance-from", str(made))
+        assert (code, out) == (4, "")
+        assert "were looked up" in err
+        assert err.count("\n") == 1
 
 
 def test_a_trace_without_windows_is_refused(sirius: Run, tmp_path: Path) -> None:

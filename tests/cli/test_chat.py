@@ -16,6 +16,7 @@ ANSWER = "Four legs good two legs better"
 METRICS = {
     "committed_tokens", "checks", "aal", "draft_density", "draft_read", "effective_density", "effective_read",
     "corrected_fraction", "ttft_ms", "decode_tokens_per_second", "draft_step_ms", "check_ms", "check_cost_ratio",
+    "looked_up",
 }  # fmt: skip
 
 
@@ -207,6 +208,9 @@ def test_output_that_is_no_terminal_keeps_control_characters(run_chat: Run) -> N
         (["--keep", "1.1"], "--keep"),
         (["--spr", "1"], "--spr"),
         (["--window", "0"], "--window"),
+        (["--draft-lookup", "-1"], "--draft-lookup: draft.lookup: must be greater than or equal to 0, not -1"),
+        (["--draft-lookup", "33"], "--draft-lookup: draft.lookup: must be less than or equal to 32, not 33"),
+        (["--draft-lookup", "foo"], "--draft-lookup"),
         (["--method", "sideways"], "--method"),
         (["--accept", "all"], "--accept"),
         (["--window", "8", "--kernel-size", "8"], "--window and --kernel-size set the same value"),

@@ -47,11 +47,15 @@ def profile(
     decay: float = 1.0,
     precision: str = "native",
     group: int = 32,
+    lookup: int = 0,
     **correction: Any,
 ) -> Profile:
     draft = DraftSpec.model_validate(
-        {"method": method, "keep": keep, "refresh": refresh, "decay": decay, "precision": precision, "group": group}
-    )
+        {
+            "method": method, "keep": keep, "refresh": refresh, "decay": decay, "precision": precision, "group": group,
+            "lookup": lookup,
+        }
+    )  # fmt: skip
     return Profile(draft=draft, correction=CorrectionSpec(**correction))
 
 

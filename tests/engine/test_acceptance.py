@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sirius_cli.core.profile import CorrectionSpec
 from sirius_cli.core.request import SamplingSpec
 from sirius_cli.engine.acceptance import accepted_prefix, agrees, is_likely, judge, speculative
-from sirius_cli.engine.sampling import Chooser, distribution, token_probabilities
+from sirius_cli.engine.sampling import Chooser, certain, distribution, token_probabilities
 
 GREEDY = Chooser(SamplingSpec())
 
@@ -58,9 +58,9 @@ def chi_square(counts, expected):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_speculative_sampling_draws_from_the_dense_distribution(seed):
+@pytest.mark.parametrize("q", [torch.tensor([0.05, 0.15, 0.20, 0.25, 0.35]), certain(1, 5)], ids=["drawn", "looked up"])
+def test_speculative_sampling_draws_from_the_dense_distribution(q, seed):
     p = torch.tensor([[0.40, 0.30, 0.15, 0.10, 0.05], [0.2, 0.2, 0.2, 0.2, 0.2]])
-    q = torch.tensor([0.05, 0.15, 0.20, 0.25, 0.35])
     chooser = Chooser(SamplingSpec(temperature=1.0, seed=seed))
     trials, counts = 8000, torch.zeros(5)
     for _ in range(trials):

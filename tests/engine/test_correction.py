@@ -39,7 +39,8 @@ def test_exact_is_dense_for_every_family(name, method, tiny_model):
 
 @fuzz
 @given(
-    method=st.sampled_from(["coarse", "fine"]),
+    method=st.sampled_from(["dense", "coarse", "fine"]),
+    lookup=st.integers(0, 3),
     window=st.integers(1, 20),
     keep=st.sampled_from([0.02, 0.3, 0.5, 0.9, 1.0]),
     length=st.integers(1, 30),
@@ -53,13 +54,14 @@ def test_exact_is_dense_for_every_family(name, method, tiny_model):
     seed=st.integers(0, 50),
 )
 def test_exact_is_dense_whatever_the_window_and_stops(
-    method, window, keep, length, limit, eos, stops, confidence, refresh, decay, compiled, seed, tiny_model
+    method, lookup, window, keep, length, limit, eos, stops, confidence, refresh, decay, compiled, seed, tiny_model
 ):
     engine = make_engine(tiny_model("llama")[0], eos=eos, ops=NUMBA if compiled else torch_ops())
     request = GenerationRequest(prompt(length, seed), max_new_tokens=limit, stop=tuple(stops))
     dense = generate(engine, DENSE, request)
     chosen = profile(
-        method, accept="exact", window=window, keep=keep, confidence=confidence, refresh=refresh, decay=decay
+        method, accept="exact", window=window, keep=keep, confidence=confidence, refresh=refresh, decay=decay,
+        lookup=lookup,
     )  # fmt: skip
     exact = generate(engine, chosen, request)
     assert ids_of(exact) == ids_of(dense)

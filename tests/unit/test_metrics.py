@@ -28,6 +28,10 @@ def committed(origins: Sequence[Origin], *, row: int = 0, at: float = 0.0, windo
     return Committed(row, at, window, tuple(CommittedToken(7, "x", origin, 0.5) for origin in origins))
 
 
+def looked_up(tokens: int) -> Drafted:
+    return Drafted(0, 0.0, 1, (7,) * tokens, ("x",) * tokens, (1.0,) * tokens, 0.0, 0.0, 0.001, "lookup")
+
+
 def drafted(steps: int, *, row: int = 0, density: float = 0.65, read: float = 0.6, seconds: float = 0.0) -> Drafted:
     return Drafted(row, 0.0, 1, (7,) * steps, ("x",) * steps, (0.5,) * steps, density, read, seconds)
 
@@ -42,6 +46,18 @@ def window(
         Checked(row, at, 1, steps, accepted, False, 0.03),
         committed([*kept, last], row=row, at=at),
     ]
+
+
+def test_what_is_looked_up_costs_the_check_alone() -> None:
+    kept: list[Origin] = ["draft", "draft", "lookup", "lookup", "lookup", "correction"]
+    check = Checked(0, 1.0, 1, 7, 5, False, 0.03)
+    metrics = fold([*prefill(), drafted(2, seconds=0.02), looked_up(5), check, committed(kept, at=1.0)])
+    assert metrics.looked_up == pytest.approx(3 / 7)
+    assert metrics.effective_density == pytest.approx((2 * 0.65 + 1) / 6)
+    assert metrics.effective_read == pytest.approx((2 * 0.6 + 1) / 6)
+    assert metrics.draft_density == pytest.approx(0.65)
+    assert metrics.draft_step_ms == pytest.approx(10)
+    assert fold([*prefill(), *window(3, 3)]).looked_up == 0.0
 
 
 def test_nothing_yet_is_undefined_and_not_zero() -> None:

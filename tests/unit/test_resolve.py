@@ -73,6 +73,7 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
         "draft.decay": 0.9,
         "draft.precision": "int4",
         "draft.group": 128,
+        "draft.lookup": 3,
         "correction.enabled": False,
         "correction.window": 3,
         "correction.confidence": 0.5,
@@ -99,6 +100,7 @@ def test_every_variable_is_heard() -> None:
         "SIRIUS_DECAY": "0.9",
         "SIRIUS_DRAFT_PRECISION": "int8",
         "SIRIUS_DRAFT_GROUP": "64",
+        "SIRIUS_DRAFT_LOOKUP": "4",
         "SIRIUS_WINDOW": "3",
         "SIRIUS_CONFIDENCE": "0.5",
         "SIRIUS_ACCEPT": "exact",
@@ -115,6 +117,7 @@ def test_every_variable_is_heard() -> None:
         "decay": 0.9,
         "precision": "int8",
         "group": 64,
+        "lookup": 4,
     }
     correction = {
         "enabled": False,

@@ -13,6 +13,7 @@ from sirius_cli.core.events import (
     EVENT_TYPES,
     Committed,
     CommittedToken,
+    Drafted,
     Finished,
     Loaded,
     Prefilled,
@@ -61,6 +62,14 @@ def answer() -> list[StepEvent]:
 def test_every_event_survives_json(kind: str, data: st.DataObject) -> None:
     event = data.draw(EVENTS[kind])
     assert event_from_json(json.loads(json.dumps(event_to_json(event)))) == event
+
+
+def test_drafts_of_older_traces_came_from_steps() -> None:
+    event = Drafted(0, 0.5, 1, (7,), ("x",), (0.9,), 0.65, 0.6, 0.01)
+    written = event_to_json(event)
+    del written["source"]
+    assert event_from_json(written) == event
+    assert event.source == "draft"
 
 
 @unhurried

@@ -40,7 +40,7 @@ def read_advance(spec: str | None) -> RecordedAdvance:
     """The advance of a trace, of a folder of them, or of the newest.
 
     Raises:
-        ModelError: if there is none, it cannot be read, or no window of it was checked.
+        ModelError: if there is none, it cannot be read, it has look-ups, or no window of it was checked.
         UsageError: if there is no newest.
     """
     path = reading.find(spec)
@@ -53,6 +53,10 @@ def _advance(path: Path, found: Inspection) -> RecordedAdvance:
     if len(profiles) > 1:
         raise ModelError(f"the traces in {path} were drafted in different ways", "name one of them")
     ((draft, profile),) = profiles.items()
+    if draft.lookup:
+        raise ModelError(
+            f"tokens of {path} were looked up, which no step's cost can predict", f"{_HOW} --draft-lookup 0"
+        )
     if draft.native_dense or not any(window.drafted for window in windows):
         raise ModelError(f"no window of {path} was drafted and checked", _HOW)
     if (longest := max(window.drafted for window in windows)) >= _LONGEST_WINDOW:

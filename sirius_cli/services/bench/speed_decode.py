@@ -129,7 +129,9 @@ def _answer(engine: Engine, request: GenerationRequest) -> Decoded:
         if isinstance(event, Committed):
             ids += [token.token_id for token in event.tokens]
             arrivals += [now] * len(event.tokens)
-        passes += len(event.token_ids) if isinstance(event, Drafted) else isinstance(event, Checked)
+        if isinstance(event, Drafted) and event.source == "draft":
+            passes += len(event.token_ids)
+        passes += isinstance(event, Checked)
     return Decoded(tuple(ids), tuple(arrivals), passes, fold.metrics())
 
 
@@ -158,6 +160,7 @@ def _row(case: DecodeCase, dense: list[Decoded], reads: Sequence[float]) -> Deco
         peak_bytes=case.peak_bytes,
         profile=_settings(case.profile),
         note=case.note,
+        looked_up=metrics.looked_up if metrics and case.profile and case.profile.looks_up else None,
     )
 
 

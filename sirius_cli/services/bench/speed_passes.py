@@ -36,7 +36,7 @@ def pass_rows(cases: Sequence[PassCase], reads: Sequence[float]) -> tuple[SpeedR
 
 def draft_name(spec: DraftSpec) -> str:
     """What the row of a draft's step is called."""
-    return f"{spec.words} step"
+    return f"{spec.step_words} step"
 
 
 def _decode_cases(engine: Engine, plan: SpeedPlan, depth: int) -> Iterator[PassCase]:

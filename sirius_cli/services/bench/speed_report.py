@@ -47,6 +47,7 @@ _CSV_NUMBERS = (
     "depth", "prompt_tokens", "tokens", "n", "mean_ms", "sd_ms", "median_ms", "p10_ms", "p90_ms", "tokens_per_second",
     "over_dense", "over_dense_p10", "over_dense_p90", "first_token_ms", "latency_p50_ms", "latency_p90_ms",
     "latency_p99_ms", "aal", "effective_density", "same_tokens", "read_bytes", "floor_ms", "floor_share", "peak_bytes",
+    "looked_up",
 )  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def _common_record(row: SpeedRow | DecodeRow) -> dict[str, Value]:
 def _decode_record(row: DecodeRow) -> dict[str, Value]:
     record: dict[str, Value] = {
         "prompt_tokens": row.prompt_tokens, "aal": row.aal, "effective_density": row.effective_density,
-        "same_tokens": row.same_tokens,
+        "same_tokens": row.same_tokens, "looked_up": row.looked_up,
     }  # fmt: skip
     if row.first_token_ms is not None:
         record["first_token_ms"] = row.first_token_ms.median

@@ -43,7 +43,8 @@ class DecodeRow:
 
     ``milliseconds`` are for a token, the mean of a run; ``over_dense`` is that over the dense row's of the same
     repetition. ``read_bytes`` are those that a token costs, drafts and checks together. ``same_tokens`` counts how many
-    tokens from the start on are those of the dense row. ``profile`` is the resolved one. What does not apply is None.
+    tokens from the start on are those of the dense row. ``looked_up`` is the fraction of all tokens that were found in
+    the text. ``profile`` is the resolved one. What does not apply is None.
     """
 
     name: str
@@ -63,6 +64,7 @@ class DecodeRow:
     peak_bytes: int | None = None
     profile: dict[str, Any] | None = None
     note: str = ""
+    looked_up: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def _method_result(
         method,
         judged[method.name],
         baseline=None if method is baseline else judged[baseline.name],
-        dense=judged[baseline.name] if baseline.profile.draft.native_dense else None,
+        dense=None if baseline.profile.drafts else judged[baseline.name],
         sparse=judged[alone.name] if alone else None,
     )
 

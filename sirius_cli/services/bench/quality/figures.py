@@ -62,7 +62,7 @@ def method_result(
     written = own.written
     metrics = _metrics(written)
     by_request = [aal for sample in written if (aal := combine([sample.tally]).aal) is not None]
-    drafts = not method.profile.draft.native_dense
+    drafts = method.profile.drafts
     return MethodResult(
         method=method.name,
         profile=method.profile,
@@ -83,6 +83,7 @@ def method_result(
         advances=tuple(sorted(Counter(metrics.advances).items())) if drafts else (),
         lengths=tuple(len(sample.token_ids) for sample in written),
         truncated=sum(sample.truncated for samples in own.samples.values() for sample in samples),
+        looked_up=metrics.looked_up if method.profile.looks_up else None,
     )
 
 

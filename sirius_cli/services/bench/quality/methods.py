@@ -22,6 +22,7 @@ _SHORT = {
     "decay": "draft.decay",
     "precision": "draft.precision",
     "group": "draft.group",
+    "lookup": "draft.lookup",
     "window": "correction.window",
     "confidence": "correction.confidence",
     "accept": "correction.accept",
@@ -62,7 +63,8 @@ def methods(compare: str | None, profile: Profile, *, draft_only: bool = False) 
         raise UsageError("--draft-only and --compare both say what to run", "give one of them")
     if draft_only:
         return (Method(DRAFT, profile_for("sparse", profile)),)
-    usual = ["dense", DRAFT, profile.name] if not profile.draft.native_dense else ["dense"]
+    alone = [] if profile.draft.native_dense else [DRAFT]  # what is looked up cannot answer alone
+    usual = ["dense", *alone, profile.name] if profile.drafts else ["dense"]
     names = usual if compare is None else [part.strip() for part in compare.split(",") if part.strip()]
     chosen = tuple(Method(name, _profile(name, profile)) for name in names)
     if not chosen:

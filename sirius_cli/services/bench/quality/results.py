@@ -42,8 +42,9 @@ class MethodResult:
     ``effective_read`` bytes of weights over those of dense decoding: both of the draft as it runs for a single text,
     whether or not these answers were made in a batch. ``mean_length`` is in tokens, ``seconds`` the wall time that the
     engine took for these items. ``advances`` counts checks by tokens committed; ``lengths`` are the answers' tokens in
-    the order of the items. ``truncated`` prompts were too long and lost their beginning. Figures of generation are None
-    where a task only scores given texts.
+    the order of the items. ``truncated`` prompts were too long and lost their beginning. ``looked_up`` is the fraction
+    of all tokens that were found in the text, None for a method that does not look there. Figures of generation are
+    None where a task only scores given texts.
     """
 
     method: str
@@ -65,6 +66,7 @@ class MethodResult:
     advances: tuple[tuple[int, int], ...] = ()
     lengths: tuple[int, ...] = ()
     truncated: int = 0
+    looked_up: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

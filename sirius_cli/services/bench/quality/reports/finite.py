@@ -40,6 +40,7 @@ def _method(method: MethodResult) -> MethodResult:
         corrected_fraction=finite_number(method.corrected_fraction),
         mean_length=finite_number(method.mean_length),
         agreement=_agreement(method.agreement),
+        looked_up=finite_number(method.looked_up),
     )
 
 

@@ -9,6 +9,7 @@ LEGEND = (
     "SCORE: ± lm-eval's standard error. DIFFERENCE: from the first method on the same items, with the 95 % interval of "
     "a paired bootstrap. RECOVERY: how much of what the draft alone lost the checks brought back. AAL: tokens per "
     "check. DENSITY, READ: weights used per token, and bytes of them read, over dense decoding's, for a single text. "
+    "LOOKED UP: accepted tokens that were copied from the text, without a draft step. "
     "SAME AS DENSE: answers equal to the first method's, and in brackets the median place, from 0, where the others "
     "part. LENGTH: tokens of an answer. SECONDS: of the engine.",
 )
@@ -22,6 +23,7 @@ _COLUMNS = (
     Column("effective_density", "density", "ratio"),
     Column("effective_read", "read", "ratio"),
     Column("corrected_fraction", "corrected", "percent"),
+    Column("looked_up", "looked up", "percent"),
     Column("mean_length", "length", "tenths"),
     Column("agreement", "same as dense", "composed"),
     Column("seconds", "seconds", "tenths"),
@@ -31,6 +33,7 @@ _COUNTS = ("items", "compared", "same")
 _FIGURES = (
     "score", "stderr", "difference", "difference_low", "difference_high", "recovery", "aal", "draft_density",
     "effective_density", "effective_read", "corrected_fraction", "mean_length", "first_difference_median", "seconds",
+    "looked_up",
 )  # fmt: skip
 
 
@@ -62,8 +65,10 @@ def conditions(result: BenchResult) -> list[tuple[str, str]]:
 
 
 def task_table(task: TaskResult) -> Table:
-    """One row a method."""
-    return Table(task.task, heading(task), _COLUMNS, tuple(map(_row, task.methods)))
+    """One row a method. Tokens that were looked up have a column where any were looked for."""
+    idle = {"looked_up"} if all(method.looked_up is None for method in task.methods) else set()
+    columns = tuple(column for column in _COLUMNS if column.name not in idle)
+    return Table(task.task, heading(task), columns, tuple(_row(method, columns) for method in task.methods))
 
 
 def heading(task: TaskResult) -> str:
@@ -85,10 +90,11 @@ def profiles_table(result: BenchResult) -> Table:
 def flattened(profile: Profile) -> dict[str, str]:
     """The values that decide what ``profile`` does, by dotted name."""
     draft, check = profile.draft, profile.correction.model_dump()
-    if draft.native_dense:
+    if not profile.drafts:
         return {"draft.method": "dense"}
     idle = {"group"} if draft.precision == "native" else set()
     idle |= {"keep", "refresh", "decay"} if draft.method == "dense" else set()
+    idle |= set() if profile.looks_up else {"lookup"}
     kept = check if profile.corrects else {"enabled": False}
     named = {f"draft.{name}": value for name, value in draft.model_dump(exclude=idle).items()}
     named |= {f"correction.{name}": value for name, value in kept.items()}
@@ -107,14 +113,14 @@ def raw_table(result: BenchResult) -> Table:
     return Table("methods", "Methods", columns, rows)
 
 
-def _row(method: MethodResult) -> tuple[Value, ...]:
+def _row(method: MethodResult, columns: tuple[Column, ...]) -> tuple[Value, ...]:
     composed: dict[str, Value] = {
         "score": _score(method),
         "difference": _difference(method.difference),
         "agreement": _agreement(method.agreement),
     }
     return tuple(
-        composed[column.name] if column.name in composed else getattr(method, column.name) for column in _COLUMNS
+        composed[column.name] if column.name in composed else getattr(method, column.name) for column in columns
     )
 
 
