@@ -68,6 +68,19 @@ def answer(
     yield Finished(row, at, "stop", "")
 
 
+def copied(row: int = 0) -> Iterator[StepEvent]:
+    """A window of a drafted token and three that were looked up, of which the second is refused."""
+    yield Prefilled(row, 0.1, 3, 0, 0.1)
+    yield Committed(row, 0.1, 0, (CommittedToken(1, " a", "prefill", 0.5),))
+    yield Drafted(row, 0.2, 1, (2,), (" b",), (0.9,), 0.5, 0.5, 0.1)
+    yield Drafted(row, 0.2, 1, (3, 4, 5), (" c", " d", " e"), (1.0,) * 3, 0.0, 0.0, 0.001, "lookup")
+    yield Checked(row, 0.3, 1, 4, 2, False, 0.1)
+    last = CommittedToken(6, " f", "correction", 0.7, 4, " d", 0.1, 0.5)
+    kept = (CommittedToken(2, " b", "draft", 0.8), CommittedToken(3, " c", "lookup", 0.8))
+    yield Committed(row, 0.3, 1, (*kept, last))
+    yield Finished(row, 0.4, "length", "")
+
+
 def inspection(*answers: Iterable[StepEvent], name: str = "run", header: TraceHeader = HEADER) -> Inspection:
     """One run of these answers."""
     events = tuple(event for one in answers or (answer(),) for event in one)

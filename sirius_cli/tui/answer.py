@@ -99,7 +99,8 @@ class AnswerFold:
             case Drafted():
                 self.drafted.extend(event.texts)
                 self._charts.certainty *= _product(event.probabilities)
-                self.phase = "checking" if self._draft_is_over() else "drafting"
+                over = event.source == "lookup" or self._draft_is_over()
+                self.phase = "checking" if over else "drafting"
             case Checked():
                 self._judged()
             case Committed():
@@ -239,6 +240,7 @@ def _cell(checked: Checked, committed: Committed) -> WindowCell:
         committed=len(committed.tokens),
         corrected=any(token.origin == "correction" for token in committed.tokens),
         short=checked.short,
+        looked_up=sum(token.origin == "lookup" for token in committed.tokens),
     )
 
 

@@ -12,7 +12,7 @@ from sirius_cli.tui.state import Entry, Exchange, Note, Remembered
 _INDENT = Run("  ")
 _PROMPT_MARK = Run("▸ ", "mark")
 _NOTE_MARK = Run("· ", "note")
-_KINDS = {"correction": "corrected", "bonus": "bonus"}
+_KINDS = {"correction": "corrected", "bonus": "bonus", "lookup": "lookup"}
 _REASONS = {"length": "stopped at the longest answer allowed", "context": "the context is full"}
 
 

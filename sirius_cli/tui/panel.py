@@ -15,7 +15,8 @@ class Point:
 class WindowCell:
     """One checked window. ``drafted - accepted`` tokens were rewound; ``corrected`` tells whether one was replaced.
 
-    ``short`` marks a window that ended before its full length.
+    ``short`` marks a window that ended before its full length, ``looked_up`` how many of the committed tokens were
+    found in the text.
     """
 
     window: int
@@ -24,6 +25,7 @@ class WindowCell:
     committed: int
     corrected: bool
     short: bool
+    looked_up: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Marks(_Part):
     drafted: _Colour
     corrected: _Colour
     bonus: _Colour
+    lookup: _Colour
     accepted: _Colour
     rewound: _Colour
     density: _Colour

@@ -1,6 +1,6 @@
 """From events to facts: nothing of an answer is lost, every correction knows its place."""
 
-from correction_streams import HEADER, TEXT, WRONG, answer, inspection, words_of
+from correction_streams import HEADER, TEXT, WRONG, answer, copied, inspection, words_of
 
 from sirius_cli.core.events import Committed, CommittedToken, Drafted, Failed, Prefilled, StepEvent
 from sirius_cli.core.trace import Trace
@@ -59,6 +59,15 @@ def test_a_trace_of_an_older_engine_lacks_entropy_and_activity() -> None:
     )  # fmt: skip
     (correction,) = run.requests[0].corrections
     assert (correction.entropy, correction.activity, correction.q) == (None, (), 0.3)
+
+
+def test_a_refused_token_is_known_by_what_had_drafted_it() -> None:
+    run = folded(*copied())
+    (correction,) = run.requests[0].corrections
+    assert (correction.source, correction.position, correction.drafted, correction.q) == ("lookup", 3, 4, 1.0)
+    assert [token.origin for token in run.requests[0].tokens] == ["prefill", "draft", "lookup", "correction"]
+    assert run.requests[0].windows[0].work == 1.5
+    assert all(correction.source == "draft" for correction in inspection().corrections)
 
 
 def test_a_token_without_own_text_is_named_by_its_id() -> None:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from correction_streams import HEADER, answer, inspection
+from correction_streams import HEADER, answer, copied, inspection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ from sirius_cli.core.events import Drafted, StepEvent
 from sirius_cli.services.inspection.comparison import compare
 from sirius_cli.services.inspection.facts import Inspection
 from sirius_cli.services.inspection.reports import document, page, picture, tables
+from sirius_cli.services.inspection.selection import select
 from sirius_cli.services.reports import axes, csv_file, markdown, palette
 
 EVIL = [
@@ -150,6 +151,20 @@ def test_markdown_takes_no_text_for_markup() -> None:
     assert re.search(r"(?<!\\)<(script|img)", text) is None
     widths = {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if "alert" in line and line[0] == "|"}
     assert widths <= {len(tables.CORRECTION_COLUMNS[1:]) + 1, 6}
+
+
+def test_what_was_looked_up_is_told_where_anything_was() -> None:
+    found, without = inspection(copied()), inspection()
+    figures, corrections = tables.figures_table(found), tables.corrections_table(found.corrections)
+    assert dict(zip([c.name for c in figures.columns], figures.rows[0], strict=True))["looked_up"] == 0.25
+    assert (corrections.columns[-1].name, corrections.rows[0][-1]) == ("source", "lookup")
+    assert all(column.name != "looked_up" for column in tables.figures_table(without).columns)
+    assert all(column.name != "source" for column in tables.corrections_table(without.corrections).columns)
+    assert '<span class="lookup"> c</span>' in page.render(found, found.corrections)
+    assert 'class="lookup">c</tspan>' in picture.render(found)
+    assert document.inspection_to_json(found, found.corrections)["corrections"][0]["source"] == "lookup"
+    assert select(found.corrections, ["source=lookup"]) == found.corrections
+    assert select(found.corrections, ["source=draft"]) == ()
 
 
 def test_json_holds_every_fact() -> None:

@@ -1,6 +1,7 @@
 """The conversation's widget: what it draws, where it scrolls, what it points at."""
 
 import pytest
+from correction_streams import copied
 from dashboards import Dashboard, open_dashboard
 from fake_feed import Happened, check, drafting, finish, prefill, window
 from make_trace import answer
@@ -60,6 +61,28 @@ async def test_the_mouse_shows_a_correction_while_it_is_over_it() -> None:
         await pilot.click(Conversation, offset=(x, y))
         await pilot.hover(Conversation, offset=(x, y + 5))
         assert conversation.pointed is not None
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+async def test_what_was_looked_up_looks_different(no_color: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    dash = open_dashboard()
+    async with dash.app.run_test(size=SIZE) as pilot:
+        await dash.show(pilot)
+        await dash.ask(pilot, "why?")
+        await dash.tell(pilot, list(copied()))
+        conversation = dash.app.chat.conversation
+        styles = {
+            segment.text.strip(): segment.style
+            for y in range(conversation.size.height)
+            for segment in conversation.render_line(y)
+        }
+        drafted, found = styles["a b"], styles["c"]
+        assert drafted is not None
+        assert found is not None
+        assert bool(found.underline) == no_color
+        assert drafted != found
 
 
 async def test_a_resize_wraps_anew() -> None:

@@ -27,6 +27,7 @@ from sirius_cli.tui.widgets.lines import Lines
 from sirius_cli.tui.widgets.side import Brief, Side
 
 WHOLE = WindowCell(1, 15, 15, 16, False, False)
+COPIED = WindowCell(1, 15, 15, 16, False, False, looked_up=9)
 LAST_ONE = WindowCell(2, 15, 14, 15, True, False)
 HALF = WindowCell(3, 15, 8, 9, True, False)
 NOTHING_LEFT = WindowCell(4, 15, 0, 1, True, True)
@@ -49,8 +50,9 @@ def text(lines: Sequence[Line]) -> list[str]:
 
 
 def test_what_became_of_windows() -> None:
-    assert [outcome(cell) for cell in (WHOLE, LAST_ONE, HALF, NOTHING_LEFT)] == [
+    assert [outcome(cell) for cell in (WHOLE, COPIED, LAST_ONE, HALF, NOTHING_LEFT)] == [
         "accepted",
+        "lookup",
         "corrected",
         "rewound",
         "rewound",
@@ -58,9 +60,9 @@ def test_what_became_of_windows() -> None:
     assert outcome(WindowCell(1, 15, 14, 14, False, False)) == "rewound"
 
 
-@pytest.mark.parametrize(("signs", "expected"), [(BARS, "█▆▃▁"), (LETTERS, "=crr")])
+@pytest.mark.parametrize(("signs", "expected"), [(BARS, "█▓▆▃▁"), (LETTERS, "=lcrr")])
 def test_outcomes_differ_by_shape(signs: object, expected: str) -> None:
-    line = strip_line((WHOLE, LAST_ONE, HALF, NOTHING_LEFT), 10, signs)  # type: ignore[arg-type]
+    line = strip_line((WHOLE, COPIED, LAST_ONE, HALF, NOTHING_LEFT), 10, signs)  # type: ignore[arg-type]
     assert text([line]) == [expected]
 
 
@@ -76,6 +78,15 @@ def test_the_legend_fits_and_counts_where_it_can(count: int, width: int) -> None
     assert len(line.rstrip()) <= width
     assert all(name in line for name in ("accepted", "corrected", "rewound"))
     assert width < 50 or f"accepted {count}" in line
+
+
+@given(st.integers(1, 80), st.integers(41, 120))
+def test_the_legend_names_look_ups_once_there_are_any(count: int, width: int) -> None:
+    (line,) = text([legend((WHOLE, COPIED, HALF) * count, width, BARS)])
+    assert len(line.rstrip()) <= width
+    assert all(name in line for name in ("accepted", "lookup", "corrected", "rewound"))
+    assert width < 60 or f"lookup {count}" in line
+    assert "lookup" not in text([legend((WHOLE, HALF) * count, width, BARS)])[0]
 
 
 def test_no_windows_yet() -> None:

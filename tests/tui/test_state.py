@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from correction_streams import copied
 from fake_feed import READY, check, dense, drafting, finish, prefill, sparse, window
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +79,20 @@ def test_a_doubtful_draft_is_seen_to_be_checked_early() -> None:
     spec = PROFILE.correction.model_copy(update={"confidence": 0.5})
     doubting = AnswerFold(PROFILE.model_copy(update={"correction": spec}))
     assert phases(drafting(1, list("abcd"), 0.3), doubting) == ["waiting", "drafting", "checking"]
+
+
+def test_a_look_up_ends_a_draft_and_its_window_says_so() -> None:
+    answer = AnswerFold(PROFILE)
+    assert phases(copied(), answer) == ["waiting", "prefill", "drafting", "checking", "drafting", "finished"]
+    (cell,) = answer.panel(About()).windows
+    assert (cell.drafted, cell.accepted, cell.looked_up) == (4, 2, 1)
+
+
+def test_look_ups_alone_are_a_draft() -> None:
+    draft = PROFILE.draft.model_copy(update={"method": "dense", "lookup": 3})
+    answer = AnswerFold(PROFILE.model_copy(update={"draft": draft}))
+    assert answer.panel(About()).figures.method == "dense lookup 3"
+    assert answer.panel(About()).figures.window == 8
 
 
 def test_phases_without_a_check_and_without_a_draft() -> None:

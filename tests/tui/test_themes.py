@@ -12,10 +12,10 @@ from sirius_cli.tui import themes
 
 SHIPPED = themes.catalogue().themes
 TEXTS = ("foreground", "primary", "secondary", "accent", "success", "warning", "error")
-READ_MARKS = ("drafted", "corrected", "bonus", "density", "rate", "reference", "axis")
+READ_MARKS = ("drafted", "corrected", "bonus", "lookup", "density", "rate", "reference", "axis")
 APART = (
-    ("foreground", "drafted", "corrected", "bonus"),
-    ("accepted", "corrected", "rewound"),
+    ("foreground", "drafted", "corrected", "bonus", "lookup"),
+    ("accepted", "corrected", "rewound", "lookup"),
     ("density", "reference"),
     ("rate", "reference"),
 )

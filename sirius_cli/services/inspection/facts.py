@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import chain
 
-from sirius_cli.core.events import FinishReason, Origin, StepEvent
+from sirius_cli.core.events import FinishReason, Origin, Source, StepEvent
 from sirius_cli.core.metrics import Metrics, fold
 from sirius_cli.core.trace import TraceHeader
 from sirius_cli.services.inspection.token_classes import TokenClass
@@ -17,7 +17,7 @@ class Correction:
     counted; ``drafted`` how many tokens the window had. ``p`` and ``p_draft`` are dense probabilities of the dense and
     of the draft's token, ``margin`` their difference, ``q`` the draft's own probability of its token, ``entropy`` the
     dense model's, in nats. ``before`` and ``after`` are the text around it, ``activity`` that of the layers in the
-    window's check. What was not recorded is None or empty.
+    window's check, ``source`` what had drafted the refused token. What was not recorded is None or empty.
     """
 
     run: str
@@ -40,6 +40,7 @@ class Correction:
     before: str
     after: str
     activity: tuple[float, ...]
+    source: Source = "draft"
 
 
 @dataclass(frozen=True, slots=True)

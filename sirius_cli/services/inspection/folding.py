@@ -12,6 +12,7 @@ from sirius_cli.core.events import (
     Finished,
     Loaded,
     Prefilled,
+    Source,
     StepEvent,
 )
 from sirius_cli.core.trace import Trace
@@ -19,6 +20,8 @@ from sirius_cli.services.inspection.facts import Correction, Request, Run, Token
 from sirius_cli.services.inspection.token_classes import classify
 
 _CONTEXT = 40  # characters on either side of a correction
+_Draft = tuple[float | None, Source]  # the draft's own probability of a token, and where it had it from
+_UNDRAFTED: _Draft = (None, "draft")
 
 
 @dataclass(slots=True)
@@ -26,13 +29,13 @@ class _Pending:
     """A window that has committed nothing yet."""
 
     texts: list[str] = field(default_factory=list)
-    probabilities: list[float] = field(default_factory=list)
+    drafts: list[_Draft] = field(default_factory=list)
     work: float = 0.0
     checked: Checked | None = None
 
     def draft(self, event: Drafted) -> None:
         self.texts += event.texts
-        self.probabilities += event.probabilities
+        self.drafts += [(probability, event.source) for probability in event.probabilities]
         self.work += len(event.token_ids) * event.density
 
     @property
@@ -59,7 +62,7 @@ class _Open:
     prompt_tokens: int = 0
     pending: _Pending = field(default_factory=_Pending)
     windows: list[Window] = field(default_factory=list)
-    committed: list[tuple[CommittedToken, Window, float | None]] = field(default_factory=list)
+    committed: list[tuple[CommittedToken, Window, _Draft]] = field(default_factory=list)
     finished: Finished | None = None
     failed: Failed | None = None
     events: list[StepEvent] = field(default_factory=list)
@@ -81,11 +84,11 @@ class _Open:
                 self.failed = event
 
     def _commit(self, event: Committed) -> None:
-        window, sure = self.pending.closed(event), self.pending.probabilities
+        window, drafts = self.pending.closed(event), self.pending.drafts
         if self.pending.texts or self.pending.checked:
             self.windows.append(window)
         for place, token in enumerate(event.tokens):
-            self.committed.append((token, window, sure[place] if place < len(sure) else None))
+            self.committed.append((token, window, drafts[place] if place < len(drafts) else _UNDRAFTED))
         self.pending = _Pending()
 
 
@@ -120,12 +123,12 @@ def _request(run: str, number: int, answer: _Open, own: Mapping[int, str]) -> Re
     tail = answer.finished.tail if answer.finished else ""
     text = "".join(token.text for token, _, _ in answer.committed) + tail
     tokens, offset, in_window = [], 0, 0
-    for index, (token, window, sure) in enumerate(answer.committed):
+    for index, (token, window, draft) in enumerate(answer.committed):
         in_window = in_window + 1 if index and answer.committed[index - 1][1] is window else 1
         end = offset + len(token.text)
         around = (text[max(0, offset - _CONTEXT) : offset], text[end : end + _CONTEXT])
         place = (run, number, index, window.number, in_window, window.drafted)
-        tokens.append(_token(token, window, sure, place, around, own))
+        tokens.append(_token(token, window, draft, place, around, own))
         offset = end
     return Request(
         run=run, number=number, row=answer.row, prompt_tokens=answer.prompt_tokens, tokens=tuple(tokens), tail=tail,
@@ -138,7 +141,7 @@ def _request(run: str, number: int, answer: _Open, own: Mapping[int, str]) -> Re
 def _token(
     token: CommittedToken,
     window: Window,
-    sure: float | None,
+    draft: _Draft,
     place: tuple[str, int, int, int, int, int],
     around: tuple[str, str],
     own: Mapping[int, str],
@@ -146,10 +149,11 @@ def _token(
     text = own.get(token.token_id) or token.text
     correction = None
     if token.origin == "correction":
-        wanted = token.draft_text or ""
+        wanted, (sure, source) = token.draft_text or "", draft
         margin = None if token.p_draft is None else token.p - token.p_draft
         correction = Correction(
             *place, token.draft_id, wanted, token.token_id, text or f"#{token.token_id}", token.p_draft, token.p, sure,
             margin, token.entropy, classify(text), classify(wanted), *around, window.activity,
+            source,
         )  # fmt: skip
     return Token(token.token_id, token.text, text, token.origin, token.p, window.number, correction)

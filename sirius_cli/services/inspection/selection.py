@@ -27,6 +27,7 @@ TEXTS: Mapping[str, Callable[[Correction], Sequence[str]]] = {
     "draft": lambda c: [c.draft],
     "dense": lambda c: [c.dense],
     "text": lambda c: [c.draft, c.dense],
+    "source": lambda c: [c.source],
     "class": lambda c: [c.token_class],
     "draft_class": lambda c: [c.draft_class],
     "context": lambda c: [c.before + c.dense + c.after],

@@ -21,6 +21,7 @@ class AnswerText(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "answer-text--correction",
         "answer-text--bonus",
+        "answer-text--lookup",
         "answer-text--selected",
     }
 
@@ -77,7 +78,7 @@ class AnswerText(ScrollView, can_focus=True):
 
     def _style(self, token: int) -> Style:
         name = "selected" if token == self._selected else self._origin(token)
-        if name not in ("selected", "correction", "bonus"):
+        if name not in ("selected", "correction", "bonus", "lookup"):
             return Style.null()
         return self.get_component_rich_style(f"answer-text--{name}", partial=True)
 

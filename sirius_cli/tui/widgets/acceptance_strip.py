@@ -1,4 +1,7 @@
-"""One cell for each checked window: kept whole, one token corrected, or a part of the draft thrown away."""
+"""One cell for each checked window: kept whole, one token corrected, or a part of the draft thrown away.
+
+Those that were kept whole differ by whether a part of them was found in the text.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +14,9 @@ from sirius_cli.tui.flow import Line, Run
 from sirius_cli.tui.panel import WindowCell
 from sirius_cli.tui.widgets.lines import Lines, spread
 
-Outcome = Literal["accepted", "corrected", "rewound"]
-_OUTCOMES: tuple[Outcome, ...] = ("accepted", "corrected", "rewound")
+Outcome = Literal["accepted", "lookup", "corrected", "rewound"]
+_OUTCOMES: tuple[Outcome, ...] = ("accepted", "lookup", "corrected", "rewound")
+_ALWAYS = ("accepted", "corrected", "rewound")
 _REWOUND_BARS = "▁▂▃▄"
 _NOTHING = "no window was checked yet"
 
@@ -22,19 +26,20 @@ class Signs:
     """How an outcome is drawn. ``rewound`` goes from little kept to much kept."""
 
     accepted: str
+    lookup: str
     corrected: str
     rewound: str
 
 
-BARS = Signs("█", "▆", _REWOUND_BARS)
-LETTERS = Signs("=", "c", "r")
+BARS = Signs("█", "▓", "▆", _REWOUND_BARS)
+LETTERS = Signs("=", "l", "c", "r")
 
 
 def outcome(cell: WindowCell) -> Outcome:
     """What became of a window. A correction that replaced the draft's last token threw nothing else away."""
     lost = cell.drafted - cell.accepted
     if lost == 0:
-        return "accepted"
+        return "lookup" if cell.looked_up else "accepted"
     return "corrected" if lost == 1 and cell.corrected else "rewound"
 
 
@@ -45,15 +50,16 @@ def strip_line(cells: Sequence[WindowCell], width: int, signs: Signs, back: int 
 
 
 def legend(cells: Sequence[WindowCell], width: int, signs: Signs) -> Line:
-    """What the signs mean, and how often each came."""
+    """What the signs mean, and how often each came. Look-ups are named once there are any."""
     outcomes = [outcome(cell) for cell in cells]
-    shown = (signs.accepted, signs.corrected, signs.rewound[len(signs.rewound) // 2])
-    counted = [f" {name} {outcomes.count(name)}" for name in _OUTCOMES]
-    texts = counted if sum(map(len, counted)) + 5 <= width else [f" {name}" for name in _OUTCOMES]
-    gap = " " * max(1, min(3, (width - sum(map(len, texts)) - 3) // 2))
+    named = [name for name in _OUTCOMES if name in _ALWAYS or name in outcomes]
+    counted = [f" {name} {outcomes.count(name)}" for name in named]
+    texts = counted if sum(map(len, counted)) + 2 * len(named) - 1 <= width else [f" {name}" for name in named]
+    gaps = len(named) - 1
+    gap = " " * max(1, min(3, (width - sum(map(len, texts)) - len(named)) // gaps))
     runs: list[Run] = []
-    for kind, sign, text in zip(_OUTCOMES, shown, texts, strict=True):
-        runs += [Run(sign, kind), Run(text + gap, "legend")]
+    for kind, text in zip(named, texts, strict=True):
+        runs += [Run(_sign(kind, signs), kind), Run(text + gap, "legend")]
     return tuple(runs)
 
 
@@ -73,6 +79,7 @@ class _Strip(Lines[tuple[WindowCell, ...]]):
         "strip--title",
         "strip--legend",
         "strip--accepted",
+        "strip--lookup",
         "strip--corrected",
         "strip--rewound",
     }
@@ -81,6 +88,7 @@ class _Strip(Lines[tuple[WindowCell, ...]]):
         .strip--title { color: $secondary; }
         .strip--legend { color: $mark-reference; }
         .strip--accepted { color: $mark-accepted; }
+        .strip--lookup { color: $mark-lookup; }
         .strip--corrected { color: $mark-corrected; }
         .strip--rewound { color: $mark-rewound; }
     }
@@ -129,6 +137,12 @@ class AcceptanceStrip(_Strip):
 def _run(cell: WindowCell, signs: Signs) -> Run:
     kind = outcome(cell)
     if kind != "rewound":
-        return Run(signs.accepted if kind == "accepted" else signs.corrected, kind)
+        return Run(_sign(kind, signs), kind)
     kept = cell.accepted / cell.drafted
     return Run(signs.rewound[min(len(signs.rewound) - 1, int(kept * len(signs.rewound)))], kind)
+
+
+def _sign(kind: Outcome, signs: Signs) -> str:
+    if kind == "rewound":
+        return signs.rewound[len(signs.rewound) // 2]
+    return {"accepted": signs.accepted, "lookup": signs.lookup, "corrected": signs.corrected}[kind]

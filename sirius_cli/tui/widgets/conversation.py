@@ -42,6 +42,7 @@ class Conversation(ScrollView, can_focus=True):
         "conversation--mark",
         "conversation--corrected",
         "conversation--bonus",
+        "conversation--lookup",
         "conversation--drafted",
         "conversation--differing",
         "conversation--note",

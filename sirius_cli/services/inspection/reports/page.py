@@ -85,7 +85,8 @@ def _text(request: Request) -> Iterator[str]:
         if token.correction is not None:
             yield _marked(token.correction, text)
         else:
-            yield f'<span class="bonus">{escape(text)}</span>' if token.origin == "bonus" else escape(text)
+            marked = token.origin in ("bonus", "lookup")
+            yield f'<span class="{token.origin}">{escape(text)}</span>' if marked else escape(text)
     yield escape(texts[-1])
 
 
@@ -113,5 +114,6 @@ def _legend() -> str:
     return (
         "<mark>marked</mark>: the dense model put this token in place of the draft's; point at it to see both. "
         '<span class="bonus">Dotted</span>: the dense token after a window that was accepted whole. '
+        '<span class="lookup">Blue</span>: accepted, and copied from the text without a draft step. '
         "␣ ⏎ ⇥ stand for white space, ∅ for a token without text."
     )

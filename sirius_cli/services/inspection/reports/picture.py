@@ -17,6 +17,7 @@ _STYLE = """
 .line { font: 14px ui-monospace, "DejaVu Sans Mono", monospace; fill: var(--ink); white-space: pre; }
 .line .correction { fill: var(--orange); font-weight: 600; }
 .line .bonus { fill: var(--green); }
+.line .lookup { fill: var(--blue); }
 .under { stroke: var(--orange); stroke-width: 2; }
 .back { fill: var(--mark); }
 """

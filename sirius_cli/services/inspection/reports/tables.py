@@ -18,6 +18,7 @@ FIGURES: Mapping[str, tuple[str, Kind]] = {
     "effective_density": ("effective density", "ratio"),
     "effective_read": ("effective read", "ratio"),
     "corrected_fraction": ("corrected", "percent"),
+    "looked_up": ("looked up", "percent"),
     "ttft_ms": ("first token, ms", "figure"),
     "decode_tokens_per_second": ("decode tok/s", "figure"),
     "draft_step_ms": ("draft step, ms", "figure"),
@@ -40,6 +41,7 @@ CORRECTION_COLUMNS = (
     Column("position", "position", "count"),
     Column("drafted", "drafted", "count"),
 )
+_SOURCE = Column("source", "source", "text")
 
 
 def about(inspection: Inspection) -> list[tuple[str, str]]:
@@ -62,19 +64,23 @@ def all_tables(inspection: Inspection, chosen: Sequence[Correction]) -> list[Tab
 
 
 def figures_table(inspection: Inspection) -> Table:
-    """One row an answer, and one for all of them."""
-    columns = (Column("answer", "answer", "text"), *(Column(name, *look) for name, look in FIGURES.items()))
+    """One row an answer, and one for all of them. What was looked up is told where anything was."""
+    all_of_them = metrics_of(inspection.requests)
+    names = [name for name in FIGURES if name != "looked_up" or all_of_them.looked_up]
+    columns = (Column("answer", "answer", "text"), *(Column(name, *FIGURES[name]) for name in names))
     several = len(inspection.runs) > 1
     rows = [
-        _figures(f"{r.run} {r.number}" if several else str(r.number), metrics_of((r,))) for r in inspection.requests
+        _figures(f"{r.run} {r.number}" if several else str(r.number), metrics_of((r,)), names)
+        for r in inspection.requests
     ]
-    total = [_figures("all", metrics_of(inspection.requests))] if len(rows) != 1 else []
+    total = [_figures("all", all_of_them, names)] if len(rows) != 1 else []
     return Table("figures", "Figures", columns, tuple(rows + total))
 
 
 def corrections_table(corrections: Sequence[Correction], runs: int = 1) -> Table:
-    """The corrections given; which run they are of is left out where there is only one."""
+    """The corrections given; which run they are of, and what had drafted them, is left out where all are alike."""
     columns = CORRECTION_COLUMNS if runs > 1 else CORRECTION_COLUMNS[1:]
+    columns = (*columns, _SOURCE) if any(c.source == "lookup" for c in corrections) else columns
     rows = tuple(tuple(value_of(c, column.name) for column in columns) for c in corrections)
     return Table("corrections", "Corrections", columns, rows)
 
@@ -84,7 +90,7 @@ def detailed_table(corrections: Sequence[Correction]) -> Table:
     columns = (
         *CORRECTION_COLUMNS, Column("draft_class", "draft class", "text"), Column("before", "before", "text"),
         Column("after", "after", "text"), Column("draft_id", "draft id", "count"),
-        Column("dense_id", "dense id", "count"),
+        Column("dense_id", "dense id", "count"), _SOURCE,
     )  # fmt: skip
     rows = tuple(tuple(value_of(c, column.name) for column in columns) for c in corrections)
     return Table("corrections", "Corrections", columns, rows)
@@ -185,8 +191,8 @@ def _name(request: Request | None) -> str | None:
     return f"{request.run} {request.number}" if request else None
 
 
-def _figures(name: str, metrics: Metrics) -> tuple[Value, ...]:
-    return (name, *(getattr(metrics, figure) for figure in FIGURES))
+def _figures(name: str, metrics: Metrics, figures: Iterable[str]) -> tuple[Value, ...]:
+    return (name, *(getattr(metrics, figure) for figure in figures))
 
 
 def _rows(columns: Iterable[Column], facts: Iterable[object]) -> tuple[tuple[Value, ...], ...]:
