@@ -56,8 +56,8 @@ class Draft:
     def look_up(self, vocabulary: int, device: torch.device) -> None:
         """Fill the window with what followed where the text was alike before, if it was.
 
-        Copied tokens have no keys for a step to attend to, so the draft ends; but they cost nothing, and a window that
-        they fill is worth more than the steps that it saves are likely to have been.
+        No step can follow copied tokens, whose keys the cache lacks, so the draft ends. All that fit are taken: a copy
+        costs nothing, and checking many tokens hardly more than checking few.
         """
         lookup = self.row.lookup
         for token in lookup.continuation(self.row.ids, self.ids, self.limit - len(self.ids)) if lookup else ():
