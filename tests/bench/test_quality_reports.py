@@ -24,6 +24,7 @@ from sirius_cli.services.bench.quality.reports import (
     result_from_json,
     result_to_json,
     shortfalls,
+    tables,
 )
 from sirius_cli.services.bench.quality.reports.comparison import compare
 from sirius_cli.services.bench.quality.results import BenchResult, Interval
@@ -156,6 +157,18 @@ def test_any_result_has_every_report(made: BenchResult) -> None:
     checked = Checker(render(made, "html"))
     assert {tag for tag in checked.tags if tag in ("script", "img")} == set()
     assert not re.search(r"\bnan\b", render(made, "table"))
+
+
+def test_look_ups_have_a_column_where_any_method_makes_them() -> None:
+    task = result().tasks[0]
+    assert "looked_up" not in [column.name for column in tables.task_table(task).columns]
+    profile = SIRIUS.model_copy(update={"draft": DraftSpec(lookup=3)})
+    copying = replace(task.methods[-1], profile=profile, looked_up=0.25)
+    table = tables.task_table(replace(task, methods=(*task.methods[:-1], copying)))
+    place = [column.name for column in table.columns].index("looked_up")
+    assert [row[place] for row in table.rows] == [*[None] * (len(task.methods) - 1), 0.25]
+    assert tables.flattened(profile)["draft.lookup"] == "3"
+    assert "draft.lookup" not in tables.flattened(SIRIUS)
 
 
 def test_the_document_has_what_was_promised() -> None:
