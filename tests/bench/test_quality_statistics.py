@@ -54,6 +54,7 @@ def test_what_cannot_be_paired_is_refused() -> None:
 def test_recovery() -> None:
     assert recovery(dense=0.75, sparse=0.38, corrected=0.70) == pytest.approx(0.32 / 0.37)
     assert recovery(dense=0.5, sparse=0.5, corrected=0.4) is None
+    assert recovery(dense=0.58, sparse=0.62, corrected=0.52) is None
 
 
 @given(st.lists(st.integers(0, 3)), st.lists(st.integers(0, 3)))

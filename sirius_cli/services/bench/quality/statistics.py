@@ -28,7 +28,7 @@ def paired_difference(scores: Sequence[float], baseline: Sequence[float]) -> Int
 
 def recovery(dense: float, sparse: float, corrected: float) -> float | None:
     """How much of what the draft alone loses the check brings back; None where it loses nothing."""
-    return None if dense == sparse else (corrected - sparse) / (dense - sparse)
+    return None if dense <= sparse else (corrected - sparse) / (dense - sparse)
 
 
 def agreement(answers: Sequence[Sequence[int]], baseline: Sequence[Sequence[int]]) -> Agreement:
