@@ -10,7 +10,7 @@ from sirius_cli.cli import diagnostics, interrupts, options, output, progress
 from sirius_cli.cli.bench_speed import load
 
 if TYPE_CHECKING:
-    from sirius_cli.services.bench.plan import Acceptance, PlanPoint, StepCosts
+    from sirius_cli.core.windows import Acceptance, PlanPoint, StepCosts
     from sirius_cli.services.bench.speed_advance import RecordedAdvance
     from sirius_cli.services.bench.speed_costs import MeasuredPasses
     from sirius_cli.services.session import ModelChoice
@@ -98,7 +98,7 @@ def _measure(
 
 
 def _made(advance: "RecordedAdvance", found: "MeasuredPasses", depth: int | None) -> _Plan:
-    from sirius_cli.services.bench.plan import acceptance_of, best, predict
+    from sirius_cli.core.windows import acceptance_of, best, predict
     from sirius_cli.services.bench.speed_costs import step_costs
 
     costs, chosen = step_costs(found, advance.profile.draft, depth)
@@ -108,7 +108,7 @@ def _made(advance: "RecordedAdvance", found: "MeasuredPasses", depth: int | None
 
 
 def _recorded(advance: "RecordedAdvance", costs: "StepCosts") -> float | None:
-    from sirius_cli.services.bench.plan import replayed
+    from sirius_cli.core.windows import replayed
 
     if max(advance.check_lengths) > costs.longest:
         return None

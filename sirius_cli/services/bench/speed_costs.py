@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sirius_cli.core.profile import DraftSpec
+from sirius_cli.core.windows import StepCosts
 from sirius_cli.errors import ModelError
-from sirius_cli.services.bench.plan import StepCosts
 from sirius_cli.services.bench.speed_passes import draft_name
 from sirius_cli.services.bench.speed_plan import DENSE_STEP
 from sirius_cli.services.bench.speed_results import SpeedResult

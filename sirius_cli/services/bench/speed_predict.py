@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sirius_cli.core.statistics import summarise
-from sirius_cli.services.bench.plan import replayed
+from sirius_cli.core.windows import replayed
 from sirius_cli.services.bench.speed_advance import RecordedAdvance
 from sirius_cli.services.bench.speed_case import floor_of, ratios
 from sirius_cli.services.bench.speed_passes import PassCase, draft_name

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sirius_cli.core.profile import DraftSpec
+from sirius_cli.core.windows import Acceptance, StepCosts, acceptance_of, best, predict, replayed
 from sirius_cli.errors import ModelError
-from sirius_cli.services.bench.plan import Acceptance, StepCosts, acceptance_of, best, predict, replayed
 from sirius_cli.services.bench.speed_costs import read_passes, step_costs
 
 RATES = st.floats(0.0, 0.99)

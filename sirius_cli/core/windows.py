@@ -16,7 +16,10 @@ _LAST = 4  # positions that stand for those beyond
 
 @dataclass(frozen=True, slots=True)
 class StepCosts:
-    """Milliseconds of a dense step, of a draft step, and of checks by their length in tokens."""
+    """Milliseconds of a dense step, of a draft step, and of checks by their length in tokens.
+
+    Where only ratios are wanted, any other unit does.
+    """
 
     dense: float
     draft: float
