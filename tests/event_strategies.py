@@ -10,6 +10,7 @@ from sirius_cli.core.events import (
     Failed,
     Finished,
     Loaded,
+    Planned,
     Prefilled,
     StepEvent,
 )
@@ -19,6 +20,7 @@ token = st.builds(CommittedToken, p=real, p_draft=st.none() | real)
 EVENTS: dict[str, st.SearchStrategy[StepEvent]] = {
     "loaded": st.builds(Loaded, seconds=real),
     "prefilled": st.builds(Prefilled, at=real, seconds=real),
+    "planned": st.builds(Planned, at=real, draft=st.none() | real, accepted=st.none() | real, speedup=st.none() | real),
     "drafted": st.builds(
         Drafted, at=real, probabilities=st.lists(real).map(tuple), density=real, read=real, seconds=real
     ),

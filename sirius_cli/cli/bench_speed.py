@@ -41,7 +41,7 @@ _Precisions = Annotated[
 _Keep = Annotated[str, typer.Option("--keep", metavar="X,…", help="Fractions of neurons that draft steps keep.")]
 _PROFILE_HELP = "Decode with this profile; may be given several times. Default: that of `sirius chat`, and sirius."
 _Profiles = Annotated[list[str] | None, typer.Option("--profile", metavar="NAME|FILE", help=_PROFILE_HELP)]
-_WINDOW_HELP = "Decode every profile with each of these windows, in place of its own."
+_WINDOW_HELP = "Decode every profile with each of these windows, or auto, in place of its own."
 _Window = Annotated[str, typer.Option("--window", metavar="N,…", help=_WINDOW_HELP)]
 _LOOKUP_HELP = "Decode every profile with each of these shortest matches whose continuation is drafted; 0: none is."
 _Lookup = Annotated[str, typer.Option("--draft-lookup", metavar="N,…", help=_LOOKUP_HELP)]
@@ -211,7 +211,7 @@ def _decodes(names: list[str] | None, windows: str, lookups: str) -> "tuple[Deco
     from sirius_cli.services.bench.speed_plan import Decode
 
     usual: tuple[str | None, ...] = (None, "sirius")
-    each, matches = numbers("--window", windows) or (None,), numbers("--draft-lookup", lookups) or (None,)
+    each, matches = _windows(windows) or (None,), numbers("--draft-lookup", lookups) or (None,)
     found = []
     for name, window, lookup in product(names or usual, each, matches):
         given = [("window", "correction.window", window), ("draft-lookup", "draft.lookup", lookup)]
@@ -222,6 +222,13 @@ def _decodes(names: list[str] | None, windows: str, lookups: str) -> "tuple[Deco
         changes = [f", {flag.removeprefix('draft-')} {value}" for flag, _, value in given if value is not None]
         found.append(Decode(profile.name + "".join(changes), profile))
     return tuple(dict.fromkeys(found))
+
+
+def _windows(text: str) -> "tuple[int | str, ...]":
+    """Numbers and the word auto, each once."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    given = numbers("--window", ",".join(part for part in parts if part != "auto"))
+    return (*given, *(("auto",) if "auto" in parts else ()))
 
 
 def _write(form: Format, engine: Any, result: "SpeedResult", plan: "SpeedPlan") -> None:

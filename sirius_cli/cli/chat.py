@@ -42,6 +42,7 @@ def chat(
     draft_group: options.DraftGroup = None,
     draft_lookup: options.DraftLookup = None,
     window: options.Window = None,
+    plan_for: options.PlanFor = None,
     confidence: options.Confidence = None,
     accept: options.Accept = None,
     threshold: options.Threshold = None,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sirius_cli.config.values import value_of
 from sirius_cli.errors import UsageError
 
 DEFAULT_MODEL = "builtin:smollm2"
@@ -70,7 +71,13 @@ DraftGroup = Annotated[int | None, _option("--draft-group", help="Weights that s
 DraftLookup = Annotated[
     int | None, _option("--draft-lookup", help="Shortest match in the text whose continuation is drafted; 0: none is.")
 ]
-Window = Annotated[int | None, _option("--window", help="Tokens per check.")]
+Window = Annotated[
+    str | None,
+    _option("--window", metavar="N|auto", help="Tokens per check; auto plans them from costs and acceptance."),
+]
+PlanFor = Annotated[
+    str | None, _option("--plan-for", metavar="speed|read", help="Window auto: most tokens a second, or least read.")
+]
 Confidence = Annotated[
     float | None, _option("--confidence", help="A draft ends early once it is less sure than this; 0: never.")
 ]
@@ -80,7 +87,7 @@ AcceptTemperature = Annotated[float | None, _option("--accept-temperature", help
 NoCorrection = Annotated[bool, _option("--no-correction", help="Let the draft answer alone.")]
 
 # The paper's spellings.
-KernelSize = Annotated[int | None, _hidden("--kernel-size")]
+KernelSize = Annotated[str | None, _hidden("--kernel-size")]
 Thr = Annotated[float | None, _hidden("--thr")]
 Spr = Annotated[float | None, _hidden("--spr")]
 Griffin = Annotated[bool, _hidden("--griffin")]
@@ -133,8 +140,9 @@ _OVERRIDES = (
     _Override("--draft-group", "draft.group"),
     _Override("--draft-lookup", "draft.lookup"),
     _Override("--spr", "draft.keep", lambda sparsity: round(1.0 - sparsity, 12)),
-    _Override("--window", "correction.window"),
-    _Override("--kernel-size", "correction.window"),
+    _Override("--window", "correction.window", value_of),
+    _Override("--kernel-size", "correction.window", value_of),
+    _Override("--plan-for", "correction.plan_for"),
     _Override("--confidence", "correction.confidence"),
     _Override("--accept", "correction.accept"),
     _Override("--threshold", "correction.threshold"),

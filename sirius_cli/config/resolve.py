@@ -7,6 +7,7 @@ from sirius_cli.config import catalogue
 from sirius_cli.config.catalogue import LoadedProfile
 from sirius_cli.config.faults import ProfileError, check, nest
 from sirius_cli.config.files import FIELDS
+from sirius_cli.config.values import value_of
 from sirius_cli.core.profile import Profile
 
 DEFAULT_PROFILE = "exact"
@@ -22,6 +23,7 @@ _VARIABLES = {
     "draft.group": "SIRIUS_DRAFT_GROUP",
     "draft.lookup": "SIRIUS_DRAFT_LOOKUP",
     "correction.window": "SIRIUS_WINDOW",
+    "correction.plan_for": "SIRIUS_PLAN_FOR",
     "correction.confidence": "SIRIUS_CONFIDENCE",
     "correction.accept": "SIRIUS_ACCEPT",
     "correction.threshold": "SIRIUS_THRESHOLD",
@@ -73,17 +75,8 @@ def resolve_loaded(loaded: LoadedProfile, overrides: Mapping[str, Override]) -> 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Override]:
     found: dict[str, Override] = {
-        key: (_number(text), f"env {variable}") for key, variable in _VARIABLES.items() if (text := env.get(variable))
+        key: (value_of(text), f"env {variable}") for key, variable in _VARIABLES.items() if (text := env.get(variable))
     }
     if env.get(_NO_CORRECTION, "").lower() not in _FALSE:
         found["correction.enabled"] = (False, f"env {_NO_CORRECTION}")
     return found
-
-
-def _number(text: str) -> object:
-    for convert in (int, float):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return text

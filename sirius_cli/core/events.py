@@ -37,6 +37,25 @@ class Prefilled:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """From ``window`` on, windows have ``size`` tokens, the check's own included; 1 is dense decoding.
+
+    ``reason`` says why. As far as they were reckoned with, ``draft`` is the cost of a draft step over that of a dense
+    step, ``accepted`` how likely a drafted token is accepted, ``speedup`` what the size promises over dense decoding.
+    """
+
+    kind: ClassVar[str] = "planned"
+    row: int
+    at: float
+    window: int
+    size: int
+    reason: str
+    draft: float | None = None
+    accepted: float | None = None
+    speedup: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Drafted:
     """The draft wrote ``token_ids`` in ``len(token_ids)`` cheap steps. A window has several of these.
 
@@ -62,10 +81,10 @@ class Drafted:
 class Checked:
     """One dense pass over a window: ``accepted`` of ``drafted`` tokens are kept.
 
-    ``short`` marks a window that is smaller than the profile's: a drafted stop, the length limit, the context or the
-    draft's own doubt ended it early. ``activity`` tells for each layer how many of its neurons share its work on the
-    committed tokens: the participation ratio ``(sum h^2)^2 / (F sum h^4)`` of the hidden activations, averaged over
-    tokens; empty where the check did not look.
+    ``short`` marks a window that is smaller than the profile or the plan says: a drafted stop, the length limit, the
+    context or the draft's own doubt ended it early. ``activity`` tells for each layer how many of its neurons share its
+    work on the committed tokens: the participation ratio ``(sum h^2)^2 / (F sum h^4)`` of the hidden activations,
+    averaged over tokens; empty where the check did not look.
     """
 
     kind: ClassVar[str] = "checked"
@@ -133,7 +152,7 @@ class Failed:
     hint: str
 
 
-StepEvent = Loaded | Prefilled | Drafted | Checked | Committed | Finished | Failed
+StepEvent = Loaded | Prefilled | Planned | Drafted | Checked | Committed | Finished | Failed
 EVENT_TYPES: dict[str, type[StepEvent]] = {
-    cls.kind: cls for cls in (Loaded, Prefilled, Drafted, Checked, Committed, Finished, Failed)
+    cls.kind: cls for cls in (Loaded, Prefilled, Planned, Drafted, Checked, Committed, Finished, Failed)
 }

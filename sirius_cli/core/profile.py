@@ -2,13 +2,17 @@
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 Method = Literal["dense", "coarse", "fine"]
 Precision = Literal["native", "int8", "int4"]
 Group = Literal[32, 64, 128]
 AcceptRule = Literal["exact", "likelihood"]
+Window = int | Literal["auto"]
+Goal = Literal["speed", "read"]
 SCHEMA_VERSION: Final = 1
+_LONGEST_WINDOW: Final = 256
 
 
 class _Part(BaseModel):
@@ -55,13 +59,24 @@ class CorrectionSpec(_Part):
     """The dense check: how often, and what it accepts."""
 
     enabled: bool = Field(default=True, description="false lets the draft answer alone")
-    window: int = Field(default=16, ge=1, le=256, description="tokens per check, the checked token included")
+    window: Window = Field(
+        default=16, description="tokens per check, the check's own included; auto: planned from costs and acceptance"
+    )
+    plan_for: Goal = Field(default="speed", description="auto: most tokens a second, or least bytes of weights read")
     confidence: float = Field(
         default=0.0, ge=0.0, le=1.0, description="a draft ends early once it is less sure than this; 0: never"
     )
     accept: AcceptRule = Field(default="likelihood", description="exact is lossless; likelihood is the paper's rule")
     threshold: float = Field(default=0.1, ge=0.0, le=1.0, description="lowest acceptable dense probability")
     temperature: float = Field(default=0.6, gt=0.0, description="temperature of that probability")
+
+    @field_validator("window", mode="plain")
+    @classmethod
+    def _check_window(cls, value: object) -> object:
+        # One sentence, where a union of types would give one fault for each of them.
+        if value == "auto" or (type(value) is int and 1 <= value <= _LONGEST_WINDOW):
+            return value
+        raise PydanticCustomError("window", f"Input should be auto or a whole number from 1 to {_LONGEST_WINDOW}")
 
 
 class Profile(_Part):

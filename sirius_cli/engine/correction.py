@@ -10,7 +10,7 @@ from typing import Final
 
 import torch
 
-from sirius_cli.core.events import Checked, Committed, CommittedToken, Drafted, StepEvent
+from sirius_cli.core.events import Checked, Committed, CommittedToken, Drafted, Planned, StepEvent
 from sirius_cli.core.profile import CorrectionSpec
 from sirius_cli.engine.acceptance import judge
 from sirius_cli.engine.drafts.lookup import Lookup
@@ -21,6 +21,7 @@ from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.outcome import Outcome, outcome_of
+from sirius_cli.engine.planning.pace import Pace
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.sampling import certain, token_probabilities
 from sirius_cli.engine.tokens import Tokens
@@ -82,7 +83,8 @@ class CorrectionLoop:
     """Decodes rows, one step of all of them at a time. ``policy`` None is dense; ``statistic`` learns from checks.
 
     ``lookup`` is the shortest match, in tokens, after which a row's text is drafted on without a step; 0 is never.
-    ``model`` checks, ``drafter`` drafts: the same model, or one over a copy of its weights in fewer bits.
+    ``model`` checks, ``drafter`` drafts: the same model, or one over a copy of its weights in fewer bits. ``pace``
+    sizes the windows.
 
     Rows that have been prefilled may join at any time. Each keeps its own pace: while one is checked, others draft.
     """
@@ -95,6 +97,7 @@ class CorrectionLoop:
     policy: DraftPolicy | None
     statistic: NeuronStatistic | None
     began: float
+    pace: Pace
     lookup: int = 0
 
     def __post_init__(self) -> None:
@@ -102,6 +105,7 @@ class CorrectionLoop:
         self._alone = drafts and not self.spec.enabled
         self._watch: Watch | None = self.statistic or (Watch() if drafts else None)  # plain dense steps pay nothing
         self._drafts: list[Draft] = []
+        self._news: list[Planned] = []
 
     @property
     def rows(self) -> list[Row]:
@@ -117,6 +121,7 @@ class CorrectionLoop:
 
     def step(self) -> Iterator[StepEvent]:
         """Draft a token more for every row that drafts, then check the others if it pays. Finished rows leave."""
+        yield from self._told_plans()
         yield from self._look_up()
         drafting = [draft for draft in self._drafts if draft.goes_on]
         if drafting:
@@ -137,7 +142,20 @@ class CorrectionLoop:
         row.window += 1
         if self.policy is None and not self.lookup:
             return Draft(row, limit=0)
-        return Draft(row, limit=1 if self._alone else min(self.spec.window, row.room) - 1)
+        return Draft(row, limit=1 if self._alone else min(self._size(row), row.room) - 1)
+
+    def _size(self, row: Row) -> int:
+        """The size of the next window of ``row``; a change that has a reason will be told."""
+        plan = self.pace.next(row)
+        if plan.reason and plan.size != row.size:
+            figures = (plan.size, plan.reason, plan.draft, plan.accepted, plan.speedup)
+            self._news.append(Planned(row.index, self._now(), row.window, *figures))
+        row.size = plan.size
+        return plan.size
+
+    def _told_plans(self) -> list[Planned]:
+        news, self._news = self._news, []
+        return news
 
     def _look_up(self) -> Iterator[Drafted]:
         """Let every row that drafts look its text up first; without a policy that is all that it can do."""
@@ -153,6 +171,7 @@ class CorrectionLoop:
         start = perf_counter()
         self._draft_step(drafts)
         seconds = perf_counter() - start
+        self.pace.drafted(seconds)
         for draft in drafts:
             yield self._drafted(draft.row, draft.ids[-1], draft.probabilities[-1], seconds)
 
@@ -190,13 +209,20 @@ class CorrectionLoop:
         windows = [draft.window for draft in drafts]
         places = [draft.row.place for draft in drafts]
         starts = [self.cache.lengths[place] for place in places]
-        logits = run_rows(self.model, self.cache, places, windows, starts, self._watch or dense_mlp)
+        mlp = self.statistic if self._bare([draft.row for draft in drafts]) else self._watch
+        logits = run_rows(self.model, self.cache, places, windows, starts, mlp or dense_mlp)
         seconds = perf_counter() - start
         outcomes = [
             self._outcome(draft, dense)
             for draft, dense in zip(drafts, logits.split_with_sizes([*map(len, windows)]), strict=True)
         ]
-        return self._settle([draft.row for draft in drafts], outcomes, [*map(len, windows)], seconds)
+        events = self._settle([draft.row for draft in drafts], outcomes, [*map(len, windows)], seconds)
+        self.pace.checked(sum(map(len, windows)), perf_counter() - start)
+        return events
+
+    def _bare(self, rows: list[Row]) -> bool:
+        """Whether the pass is planned to be dense decoding: then it must cost no more than that."""
+        return self.pace.plans and all(row.size == 1 for row in rows)
 
     def _outcome(self, draft: Draft, dense: torch.Tensor) -> Outcome:
         verdict = judge(self.spec, draft.row.chooser, dense, draft.ids, draft.distributions)
@@ -211,23 +237,26 @@ class CorrectionLoop:
             tokens = outcome.tokens("dense" if plain else "bonus", self.tokens.decode)
             commits.append(row.commit(tokens, now))
             self.cache.advance(row.place, len(commits[-1].tokens))
-        activity = self._learn([row.place for row in rows], lengths, [len(commit.tokens) for commit in commits])
+        activity = self._learn(rows, lengths, [len(commit.tokens) for commit in commits])
         events: list[StepEvent] = []
         for row, outcome, committed, layers in zip(rows, outcomes, commits, activity, strict=True):
             drafted = len(outcome.drafted)
-            short = (self.policy is not None or drafted > 0) and drafted + 1 < self.spec.window
+            short = (self.policy is not None or drafted > 0) and drafted + 1 < row.size
+            if not outcome.looked_up:
+                self.pace.judged(row, drafted, outcome.accepted, len(committed.tokens))
             events.append(Checked(row.index, now, row.window, drafted, outcome.accepted, short, seconds, layers))
             events.append(committed)
         return events
 
-    def _learn(self, places: list[int], lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
+    def _learn(self, rows: list[Row], lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
         """What the check showed of the neurons on the committed tokens: by row, the activity of each layer."""
-        if self._watch is None:
-            return [()] * len(places)
-        activity = self._watch.activity(lengths, counts)
+        places, bare = [row.place for row in rows], self._bare(rows)
+        activity: list[tuple[float, ...]] = [()] * len(rows)
+        if self._watch is not None and not bare:
+            activity = self._watch.activity(lengths, counts)
         if self.statistic is not None:
             self.statistic.fold(places, lengths, counts)
-        if self.policy is not None:
+        if self.policy is not None and not bare:
             for place in places:
                 self.policy.checked(place)
         return activity

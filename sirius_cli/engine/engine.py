@@ -24,6 +24,7 @@ from sirius_cli.engine.memory import free_bytes
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
+from sirius_cli.engine.planning.pace import Experiences, recorded_pace
 from sirius_cli.engine.prefill import prefill_chunk
 from sirius_cli.engine.programmed import ProgrammedLoop
 from sirius_cli.engine.random_weights import random_weights, shape_config, wordless
@@ -71,9 +72,11 @@ class Engine(Measured):
         loaded: Loaded,
         placement: Placement,
         drafters: Drafters | None = None,
+        experiences: Experiences | None = None,
     ) -> None:
         self.model = model
         self.drafters = drafters or Drafters(model)
+        self._experiences = experiences or Experiences()
         self.tokens = tokens
         self.profile = profile
         self.loaded = loaded
@@ -139,8 +142,9 @@ class Engine(Measured):
         return cls(model, wordless(), profile, _loaded(name, placement, model, start), placement)
 
     def twin(self, profile: Profile) -> "Engine":
-        """Another engine over the same weights, with its own text and ``profile``."""
-        return Engine(self.model, self.tokens, profile, self.loaded, self._placement, self.drafters)
+        """Another engine over the same weights and with the same experience, with its own text and ``profile``."""
+        placement, experiences = self._placement, self._experiences
+        return Engine(self.model, self.tokens, profile, self.loaded, placement, self.drafters, experiences)
 
     @torch.inference_mode()
     def dense_step_ms(self) -> float | None:
@@ -193,7 +197,7 @@ class Engine(Measured):
         longest = max(len(row.ids) + row.room for row in waiting)
         count = min(places or self._places(longest), len(waiting))
         cache = self._cache(count, longest)
-        loop = self._loop(cache, self._statistic(count), perf_counter())
+        loop = self._loop(cache, self._statistic(count), perf_counter(), side_by_side=True)
         while waiting or loop.rows:
             free = set(range(count)).difference(row.place for row in loop.rows)
             if waiting and free:
@@ -274,11 +278,17 @@ class Engine(Measured):
             self.profile.draft, statistic, neurons, rows, self.counts, self.draft_size, self.model.ops, masked=masked
         )
 
-    def _loop(self, cache: KVCache, statistic: NeuronStatistic | None, began: float) -> CorrectionLoop:
+    def _loop(
+        self, cache: KVCache, statistic: NeuronStatistic | None, began: float, *, side_by_side: bool = False
+    ) -> CorrectionLoop:
+        """The plain loop. Of texts ``side_by_side`` no time belongs to one, and windows are planned for reads."""
         policy = self._policy(statistic, len(cache.lengths), masked=self.masked)
         drafter, correction = self.drafters.of(self.profile.draft), self.profile.correction
         lookup = self.profile.draft.lookup if self.profile.looks_up else 0
-        return CorrectionLoop(self.model, drafter, self.tokens, cache, correction, policy, statistic, began, lookup)
+        pace = self._experiences.pace(self.profile, self.draft_cost, timed=not side_by_side)
+        return CorrectionLoop(
+            self.model, drafter, self.tokens, cache, correction, policy, statistic, began, pace, lookup
+        )
 
     def _loop_of(self, row: Row, text: Text, began: float) -> CorrectionLoop:
         """The loop for one text: whole windows as programs where that pays and nothing is drawn at random.
@@ -353,7 +363,8 @@ class Engine(Measured):
         """
         if not self.programs:
             return tokens
-        return max(_LEAST_SLOTS, 1 << (tokens + self.profile.correction.window - 1).bit_length())
+        window = recorded_pace(self.profile.correction.window).size
+        return max(_LEAST_SLOTS, 1 << (tokens + window - 1).bit_length())
 
     def _places(self, longest: int) -> int:
         """How many texts of ``longest`` tokens to work on side by side."""

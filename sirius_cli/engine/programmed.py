@@ -10,6 +10,7 @@ from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder
+from sirius_cli.engine.planning.pace import recorded_pace
 from sirius_cli.engine.replay import Replay
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.tokens import Tokens
@@ -36,15 +37,16 @@ class ProgrammedLoop(CorrectionLoop):
         policy: DraftPolicy | None,
         statistic: NeuronStatistic | None,
     ) -> None:
-        super().__init__(model, drafter, tokens, cache, spec, policy, statistic, perf_counter())
-        self._program = WindowProgram(model, drafter, cache, spec, policy, statistic, len(tokens.eos_ids))
+        pace = recorded_pace(spec.window)
+        super().__init__(model, drafter, tokens, cache, spec, policy, statistic, perf_counter(), pace)
+        self._program = WindowProgram(model, drafter, cache, spec, policy, statistic, len(tokens.eos_ids), pace.size)
         self._replay = Replay(self._program.run, self._program.state)
         self._activity: tuple[float, ...] = ()
         self.overshot = False
 
     def restart(self, began: float) -> None:
         """Forget the rows of an answer that was given up; ``began`` is when the next one did."""
-        self._drafts, self.began, self.overshot = [], began, False
+        self._drafts, self._news, self.began, self.overshot = [], [], began, False
 
     def join(self, row: Row) -> None:
         """Decode ``row`` from the next step on."""
@@ -53,6 +55,7 @@ class ProgrammedLoop(CorrectionLoop):
 
     def step(self) -> Iterator[StepEvent]:
         """A whole window."""
+        yield from self._told_plans()
         (draft,) = self._drafts
         row, held, start = draft.row, self.cache.lengths[draft.row.place], perf_counter()
         window = self._program.read(self._replay().tolist())
@@ -74,6 +77,6 @@ class ProgrammedLoop(CorrectionLoop):
         self._activity = window.activity
         return [*drafts, *self._settle([row], [window.outcome], [steps + 1], reading)]
 
-    def _learn(self, places: list[int], lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
+    def _learn(self, rows: list[Row], lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
         """The program has learnt already."""
         return [self._activity]

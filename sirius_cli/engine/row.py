@@ -16,7 +16,7 @@ class Row:
     """``ids`` are the prompt and all committed tokens. The KV cache holds all of them but the newest, at ``place``.
 
     ``index`` names the request in events; a place serves one request after another. ``lookup`` None: nothing is
-    looked up in its text.
+    looked up in its text. ``size`` is that of the newest window, 0 before the first.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class Row:
         self.chooser = Chooser(request.sampling, device)
         self.window = 0
         self.lookup: Lookup | None = None
+        self.size = 0
         self.reason: FinishReason | None = None
         self._tokens = tokens
         self._context = context

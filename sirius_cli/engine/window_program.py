@@ -47,6 +47,7 @@ class WindowProgram:
 
     Args:
         stops: the most tokens that may end a text.
+        window: tokens of a window, at most.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class WindowProgram:
         policy: DraftPolicy | None,
         statistic: NeuronStatistic | None,
         stops: int,
+        window: int,
     ) -> None:
         device = model.weights.head.device
         self.newest, self.length, self.limit = (torch.zeros(1, dtype=torch.int64, device=device) for _ in range(3))
@@ -65,7 +67,7 @@ class WindowProgram:
         self._statistic = statistic
         self._watch = statistic or (Watch() if policy is not None else None)
         self._eos = torch.full((stops,), _NO_TOKEN, dtype=torch.int64, device=device)
-        self._drafts = spec.window - 1 if policy is not None else 0
+        self._drafts = window - 1 if policy is not None else 0
 
     def begin(self, newest: int, length: int, limit: int, eos_ids: frozenset[int]) -> None:
         """Go on behind a text, up to one of ``eos_ids``, of which there are at most ``stops``."""

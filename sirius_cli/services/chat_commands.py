@@ -6,6 +6,7 @@ from typing import Any
 
 from sirius_cli.config.idle import idle
 from sirius_cli.config.resolve import Override, ResolvedProfile, resolve_profile
+from sirius_cli.config.values import value_of
 from sirius_cli.core.events import Loaded
 from sirius_cli.errors import UsageError
 from sirius_cli.services.session import AnswerSpec
@@ -33,7 +34,8 @@ _SETTINGS = {
     "draft-precision": _Setting("draft.precision", str),
     "draft-group": _Setting("draft.group", int),
     "draft-lookup": _Setting("draft.lookup", int),
-    "window": _Setting("correction.window", int),
+    "window": _Setting("correction.window", value_of),
+    "plan-for": _Setting("correction.plan_for", str),
     "confidence": _Setting("correction.confidence", float),
     "accept": _Setting("correction.accept", str),
     "threshold": _Setting("correction.threshold", float),

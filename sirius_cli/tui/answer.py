@@ -11,10 +11,12 @@ from sirius_cli.core.events import (
     Failed,
     Finished,
     FinishReason,
+    Planned,
     Prefilled,
     StepEvent,
 )
 from sirius_cli.core.metrics import Metrics, MetricsFold
+from sirius_cli.core.plans import brief
 from sirius_cli.core.profile import Profile
 from sirius_cli.tui.panel import Figures, Panel, WindowCell
 from sirius_cli.tui.series import Rolling, Series
@@ -69,6 +71,7 @@ class AnswerFold:
         self.reason: FinishReason | None = None
         self.trouble: Trouble | None = None
         self.prompt_tokens = 0
+        self._plan: Planned | None = None
         self._metrics = MetricsFold()
         self._charts = _Charts()
 
@@ -96,6 +99,8 @@ class AnswerFold:
         match event:
             case Prefilled():
                 self.prompt_tokens, self.phase = event.prompt_tokens, "prefill"
+            case Planned():
+                self._plan = event
             case Drafted():
                 self.drafted.extend(event.texts)
                 self._charts.certainty *= _product(event.probabilities)
@@ -161,15 +166,24 @@ class AnswerFold:
         """No event tells that a check begins; it does once a window is full or the draft doubts itself."""
         if self.profile is None or not self.profile.corrects:
             return False
-        spec = self.profile.correction
-        return len(self.drafted) >= spec.window - 1 or self._charts.certainty < spec.confidence
+        full = self._window is not None and len(self.drafted) >= self._window - 1
+        return full or self._charts.certainty < self.profile.correction.confidence
+
+    @property
+    def _window(self) -> int | None:
+        """The size of the newest window; None where none is checked, or none planned yet."""
+        if self._plan is not None:
+            return self._plan.size
+        window = self.profile.correction.window if self.profile and self.profile.corrects else None
+        return None if window == "auto" else window
 
     def _figures(self, metrics: Metrics, about: About) -> Figures:
         profile = self.profile
         return Figures(
             model=about.model,
             method=_method(profile) if profile else "",
-            window=profile.correction.window if profile and profile.corrects else None,
+            window=self._window,
+            plan=brief(self._plan) if self._plan else "",
             aal=metrics.aal if self._charts.windows else None,
             corrected=metrics.corrected_fraction,
             ttft_ms=metrics.ttft_ms,
@@ -225,6 +239,8 @@ class _Charts:
             series.add(self._tokens, value)
 
     def _blend(self, activity: tuple[float, ...]) -> None:
+        if not activity:  # this check did not look
+            return
         if len(activity) != len(self.activity):
             self.activity = activity
         else:

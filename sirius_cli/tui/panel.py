@@ -32,7 +32,8 @@ class WindowCell:
 class Figures:
     """The figures of an answer. ``None`` stands where one is unknown or undefined.
 
-    ``corrected`` is a fraction of all tokens, ``context`` and ``context_used`` are in tokens, ``memory`` in bytes.
+    ``window`` is the size of the newest; ``plan`` says why, where sizes are planned. ``corrected`` is a fraction of all
+    tokens, ``context`` and ``context_used`` are in tokens, ``memory`` in bytes.
     """
 
     model: str = ""
@@ -48,6 +49,7 @@ class Figures:
     context_used: int = 0
     context: int | None = None
     memory: int | None = None
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,14 @@ def test_a_shipped_profile_is_sound_and_explains_itself(name: str) -> None:
         ("draft: {keep: half}", "mine.yaml:1: draft.keep: must be a valid number, not 'half'"),
         ("draft: {keep: true}", "mine.yaml:1: draft.keep: must be a valid number, not True"),
         ("draft: {method: corse}", "mine.yaml:1: draft.method: must be 'dense', 'coarse' or 'fine', not 'corse'"),
-        ("correction: {window: 0}", "mine.yaml:1: correction.window: must be greater than or equal to 1, not 0"),
-        ("correction: {window: 4.0}", "mine.yaml:1: correction.window: must be a valid integer, not 4.0"),
+        (
+            "correction: {window: 0}",
+            "mine.yaml:1: correction.window: must be auto or a whole number from 1 to 256, not 0",
+        ),
+        (
+            "correction: {window: 4.0}",
+            "mine.yaml:1: correction.window: must be auto or a whole number from 1 to 256, not 4.0",
+        ),
         ("correction: {temperature: .inf}", "mine.yaml:1: correction.temperature: must be a finite number, not inf"),
         ("correction: {enabled: 1}", "mine.yaml:1: correction.enabled: must be a valid boolean, not 1"),
         ("description: 3", "mine.yaml:1: description: must be a valid string, not 3"),

@@ -76,6 +76,7 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
         "draft.lookup": 3,
         "correction.enabled": False,
         "correction.window": 3,
+        "correction.plan_for": "read",
         "correction.confidence": 0.5,
         "correction.accept": "exact",
         "correction.threshold": 0,
@@ -101,7 +102,8 @@ def test_every_variable_is_heard() -> None:
         "SIRIUS_DRAFT_PRECISION": "int8",
         "SIRIUS_DRAFT_GROUP": "64",
         "SIRIUS_DRAFT_LOOKUP": "4",
-        "SIRIUS_WINDOW": "3",
+        "SIRIUS_WINDOW": "auto",
+        "SIRIUS_PLAN_FOR": "read",
         "SIRIUS_CONFIDENCE": "0.5",
         "SIRIUS_ACCEPT": "exact",
         "SIRIUS_THRESHOLD": "0.25",
@@ -121,7 +123,8 @@ def test_every_variable_is_heard() -> None:
     }
     correction = {
         "enabled": False,
-        "window": 3,
+        "window": "auto",
+        "plan_for": "read",
         "confidence": 0.5,
         "accept": "exact",
         "threshold": 0.25,
@@ -144,7 +147,7 @@ def test_faults_of_overrides_name_the_flag_or_the_variable() -> None:
         "--accept: correction.accept: must be 'exact' or 'likelihood', not 'maybe'",
         "--keep: draft.keep: must be greater than 0, not 0.0",
         "SIRIUS_THRESHOLD: correction.threshold: must be a valid number, not 'high'",
-        "SIRIUS_WINDOW: correction.window: must be greater than or equal to 1, not 0",
+        "SIRIUS_WINDOW: correction.window: must be auto or a whole number from 1 to 256, not 0",
     ]
     assert "\n" not in str(caught.value)
 

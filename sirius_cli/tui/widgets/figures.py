@@ -57,6 +57,7 @@ def table(part: Shown, size: Size, signs: BarSigns) -> list[Line]:
     """The figures as labels and values."""
     figures = part.figures
     lines = [_one("model", one_line(figures.model) or _UNKNOWN), _one("method", method(figures) or _UNKNOWN)]
+    lines += [_one("plan", one_line(figures.plan))] if figures.plan else []
     pairs = list(_pairs(part))
     for left, right in zip(pairs[::2], pairs[1::2], strict=True):
         lines += [_two(left, right, size.width)] if size.width >= _PAIR_CELLS else [_one(*left), _one(*right)]
@@ -86,6 +87,7 @@ class FiguresTable(Lines[Shown]):
     DEFAULT_CSS = """
     FiguresTable {
         height: 8;
+        &.-planned { height: 9; }
         .figures--label { color: $mark-reference; }
         .figures--full { color: $mark-accepted; }
         .figures--empty { color: $mark-axis; }
@@ -95,6 +97,11 @@ class FiguresTable(Lines[Shown]):
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         signs = HASHES if ascii_only else BLOCKS
         super().__init__("figures", shown, lambda part, size: table(part, size, signs), id=id)
+
+    def update(self, panel: Panel) -> None:
+        """Show ``panel``; a plan takes a line of its own."""
+        self.set_class(bool(panel.figures.plan), "-planned")
+        super().update(panel)
 
 
 class FiguresLine(Lines[Shown]):
@@ -129,6 +136,7 @@ def _facts(part: Shown) -> Iterator[str]:
     yield method(figures)
     yield f"{figures.tokens} tokens" if figures.tokens else ""
     yield _known("{:.1f} tok/s", figures.tokens_per_second) + _known(" ({:.2f}x dense)", part.speedup)
+    yield one_line(figures.plan)
     yield _known("AAL {:.1f}", figures.aal)
     yield _known("read {:.2f}", figures.effective_read)
     yield _known("{:.1%} corrected", figures.corrected)

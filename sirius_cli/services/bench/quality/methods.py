@@ -24,6 +24,7 @@ _SHORT = {
     "group": "draft.group",
     "lookup": "draft.lookup",
     "window": "correction.window",
+    "plan_for": "correction.plan_for",
     "confidence": "correction.confidence",
     "accept": "correction.accept",
     "threshold": "correction.threshold",

@@ -1,0 +1,125 @@
+"""How long the windows of a loop's rows are: as the profile says, or as planned."""
+
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
+from sirius_cli.engine.drafts.policy import StepCost
+from sirius_cli.engine.planning.costs import Costs, ReadCosts, TimedCosts
+from sirius_cli.engine.planning.planner import Plan, Planner
+from sirius_cli.engine.planning.rates import Memory
+from sirius_cli.engine.row import Row
+
+RECORDED_WINDOW: Final = 16
+
+
+class Pace(Protocol):
+    """Sizes windows, and is told what became of them."""
+
+    @property
+    def plans(self) -> bool:
+        """Whether sizes follow from what it is told."""
+        ...
+
+    def next(self, row: Row) -> Plan:
+        """The next window of ``row``; a plan without a reason goes without saying."""
+        ...
+
+    def drafted(self, seconds: float) -> None:
+        """A draft step took so long."""
+
+    def judged(self, row: Row, drafted: int, accepted: int, committed: int) -> None:
+        """Of the window of ``row`` a check kept ``accepted`` drafts, and ``committed`` tokens became final."""
+
+    def checked(self, tokens: int, seconds: float) -> None:
+        """A check of ``tokens``, with all that settles it, took so long."""
+
+
+class FixedPace:
+    """One size for all."""
+
+    plans = False
+
+    def __init__(self, size: int, reason: str = "") -> None:
+        self.size = size
+        self._plan = Plan(size, reason)
+
+    def next(self, row: Row) -> Plan:
+        """The one size."""
+        return self._plan
+
+    def drafted(self, seconds: float) -> None:
+        """Nothing is learnt."""
+
+    def judged(self, row: Row, drafted: int, accepted: int, committed: int) -> None:
+        """Nothing is learnt."""
+
+    def checked(self, tokens: int, seconds: float) -> None:
+        """Nothing is learnt."""
+
+
+class PlannedPace:
+    """A planner for each row. ``memory`` None: a row begins as if it were the first."""
+
+    plans = True
+
+    def __init__(self, costs: Costs, memory: Memory | None) -> None:
+        self._costs, self._memory = costs, memory
+        self._planners: dict[Row, Planner] = {}
+
+    def next(self, row: Row) -> Plan:
+        """What the row's planner says."""
+        if row not in self._planners:
+            self._planners[row] = Planner(self._costs, self._memory or Memory())
+        return self._planners[row].next()
+
+    def drafted(self, seconds: float) -> None:
+        """Tell the costs."""
+        self._costs.drafted(seconds)
+
+    def judged(self, row: Row, drafted: int, accepted: int, committed: int) -> None:
+        """Tell the row's planner, which goes when the row does."""
+        self._planners[row].judged(drafted, accepted, committed)
+        if not row.live:
+            del self._planners[row]
+
+    def checked(self, tokens: int, seconds: float) -> None:
+        """Tell the costs."""
+        self._costs.checked(tokens, seconds)
+
+
+@dataclass(slots=True)
+class Experience:
+    """What answers by one profile leave to the next: costs and acceptance."""
+
+    costs: TimedCosts
+    memory: Memory = field(default_factory=Memory)
+
+
+class Experiences:
+    """Of every profile that an engine, or a twin of it, has answered by."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[DraftSpec, CorrectionSpec], Experience] = {}
+
+    def pace(self, profile: Profile, cost: StepCost | None, *, timed: bool) -> Pace:
+        """The pace of a loop by ``profile``, a draft step of which costs ``cost`` on a text alone; None: no draft.
+
+        What ``timed`` is not, and what is planned for reads, is planned by bytes alone and begins without memory: then
+        an answer depends on nothing but its prompt.
+        """
+        window = profile.correction.window
+        if window != "auto" or cost is None:
+            return FixedPace(1 if window == "auto" else window)
+        if not timed or profile.correction.plan_for == "read":
+            return PlannedPace(ReadCosts(cost.read), None)
+        key = (profile.draft, profile.correction)
+        known = self._known.setdefault(key, Experience(TimedCosts(cost.read)))
+        return PlannedPace(known.costs, known.memory)
+
+
+def recorded_pace(window: int | str) -> FixedPace:
+    """A recorded program does the same in every window, so where sizes are to be planned it keeps to one."""
+    if isinstance(window, int):
+        return FixedPace(window)
+    return FixedPace(RECORDED_WINDOW, "a recorded program has one size")
