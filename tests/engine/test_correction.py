@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from itertools import chain, cycle
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import VARIANTS, VOCABULARY
 
-from sirius_cli.core.events import Checked, Committed, Drafted, Finished, Prefilled
+from sirius_cli.core.events import Checked, Committed, Drafted, Finished, Planned, Prefilled
 from sirius_cli.core.metrics import fold
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine import correction
@@ -19,6 +20,8 @@ from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.kv_cache import KVCache
+from sirius_cli.engine.planning.planner import Plan, Planner
+from sirius_cli.engine.planning.sizes import LONGEST
 
 fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBA = Ops("numba", "test")
@@ -41,7 +44,8 @@ def test_exact_is_dense_for_every_family(name, method, tiny_model):
 @given(
     method=st.sampled_from(["dense", "coarse", "fine"]),
     lookup=st.integers(0, 3),
-    window=st.integers(1, 20),
+    window=st.integers(1, 20) | st.just("auto"),
+    plan_for=st.sampled_from(["speed", "read"]),
     keep=st.sampled_from([0.02, 0.3, 0.5, 0.9, 1.0]),
     length=st.integers(1, 30),
     limit=st.integers(1, 50),
@@ -54,20 +58,89 @@ def test_exact_is_dense_for_every_family(name, method, tiny_model):
     seed=st.integers(0, 50),
 )
 def test_exact_is_dense_whatever_the_window_and_stops(
-    method, lookup, window, keep, length, limit, eos, stops, confidence, refresh, decay, compiled, seed, tiny_model
+    method, lookup, window, plan_for, keep, length, limit, eos, stops, confidence, refresh, decay, compiled, seed,
+    tiny_model,
 ):
     engine = make_engine(tiny_model("llama")[0], eos=eos, ops=NUMBA if compiled else torch_ops())
     request = GenerationRequest(prompt(length, seed), max_new_tokens=limit, stop=tuple(stops))
     dense = generate(engine, DENSE, request)
     chosen = profile(
-        method, accept="exact", window=window, keep=keep, confidence=confidence, refresh=refresh, decay=decay,
-        lookup=lookup,
+        method, accept="exact", window=window, plan_for=plan_for, keep=keep, confidence=confidence, refresh=refresh,
+        decay=decay, lookup=lookup,
     )  # fmt: skip
     exact = generate(engine, chosen, request)
     assert ids_of(exact) == ids_of(dense)
     assert text_of(exact) == text_of(dense)
     assert isinstance(exact[-1], Finished)
     assert exact[-1].reason == dense[-1].reason
+
+
+@fuzz
+@given(
+    sizes=st.lists(st.integers(1, LONGEST), min_size=1, max_size=12),
+    method=st.sampled_from(["coarse", "fine"]),
+    keep=st.sampled_from([0.02, 0.5, 1.0]),
+    refresh=st.integers(0, 2),
+    sampled=st.booleans(),
+    seed=st.integers(0, 20),
+)
+def test_exact_is_dense_whatever_is_planned(sizes, method, keep, refresh, sampled, seed, tiny_model):
+    """The cache too: after every check it is that of a fresh dense prefill, and the events say what was planned."""
+    engine, plans = make_engine(tiny_model("llama")[0]), chain([1], cycle(sizes))
+    sampling = SamplingSpec(temperature=1e-4 if sampled else 0.0)  # so cold that it is greedy
+    request = GenerationRequest(prompt(seed=seed), max_new_tokens=40, sampling=sampling)
+    dense = generate(engine, DENSE, request)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Planner, "next", lambda self: Plan(next(plans), "the test says so"))
+        engine.profile = profile(method, accept="exact", window="auto", keep=keep, refresh=refresh)
+        engine._text, ids, size, drafted = None, list(prompt(seed=seed)), None, []
+        for event in engine.generate(request):
+            if isinstance(event, Planned):
+                assert event.size != size
+                size = event.size
+            elif isinstance(event, Checked):
+                drafted.append(event.drafted)
+                assert event.drafted <= size - 1
+                assert event.short == (event.drafted < size - 1)
+                assert bool(event.activity) == (size > 1)
+            elif isinstance(event, Committed):
+                ids += [token.token_id for token in event.tokens]
+                if event.window > 0:
+                    assert_holds(engine, engine._text.cache, ids[:-1])
+    assert ids[len(prompt()) :] == ids_of(dense)
+    assert drafted[:2] == [0, min(sizes[0], 38) - 1]
+
+
+def test_what_an_answer_took_is_known_to_the_next(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    chosen, request = profile("coarse", window="auto"), GenerationRequest(prompt(), max_new_tokens=20)
+    first, second = generate(engine, chosen, request), generate(engine, chosen, request)
+    twins = list(engine.twin(chosen).generate(request))
+    reasons = [next(e.reason for e in events if isinstance(e, Planned)) for events in (first, second, twins)]
+    assert reasons[0] == "times a dense step"
+    assert "times a dense step" not in reasons[1:]
+
+
+@pytest.mark.parametrize("method", ["coarse", "fine"])
+def test_planned_for_reads_an_answer_is_always_the_same(method, tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    chosen = profile(method, window="auto", plan_for="read", keep=0.2)
+    request = GenerationRequest(prompt(), max_new_tokens=80)
+    first, second = generate(engine, chosen, request), generate(engine, chosen, request)
+    assert fold(first).advances == fold(second).advances
+    planned = [e.size for e in first if isinstance(e, Planned)]
+    assert planned == [e.size for e in second if isinstance(e, Planned)]
+    assert planned[0] > 1
+    assert fold(first).effective_read <= 1.015 + 1 / 79
+
+
+@pytest.mark.parametrize("method", ["dense", "coarse"])
+def test_a_dense_profile_and_a_draft_alone_plan_nothing(method, tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    chosen = profile(method, window="auto", enabled=method == "dense")
+    events = generate(engine, chosen, GenerationRequest(prompt(), max_new_tokens=9))
+    assert len(ids_of(events)) == 9
+    assert not [event for event in events if isinstance(event, Planned)]
 
 
 @pytest.mark.parametrize("method", ["coarse", "fine"])
@@ -127,9 +200,10 @@ def assert_holds(engine, cache, ids):
 @pytest.mark.parametrize("places", [1, 2, None])
 @pytest.mark.parametrize("checked", [True, False])
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
-def test_rows_of_a_batch_are_as_if_alone(method, checked, places, tiny_model):
+@pytest.mark.parametrize("window", [6, "auto"])
+def test_rows_of_a_batch_are_as_if_alone(window, method, checked, places, tiny_model):
     engine = make_engine(tiny_model("llama")[0], eos=frozenset(range(90, 96)))
-    chosen = profile(method, window=6, enabled=checked, refresh=2, decay=0.5)
+    chosen = profile(method, window=window, plan_for="read", enabled=checked, refresh=2, decay=0.5)
     requests = [
         GenerationRequest(prompt(length, seed=length), max_new_tokens=limit)
         for length, limit in [(3, 40), (17, 5), (9, 25), (1, 1), (5, 30)]

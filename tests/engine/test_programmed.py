@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sirius_cli.core.events import Checked, Drafted, Finished, Prefilled
+from sirius_cli.core.events import Checked, Drafted, Finished, Planned, Prefilled
 from sirius_cli.core.metrics import fold
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine.backend import Ops, torch_ops
@@ -135,6 +135,17 @@ def test_what_draws_at_random_or_is_not_checked_runs_the_plain_loop(tiny_model):
     assert programmed._programmed is None
     assert isinstance(answer(programmed, profile("fine"), GenerationRequest(prompt(), max_new_tokens=9))[-1], Finished)
     assert programmed._programmed is not None
+
+
+def test_windows_that_were_to_be_planned_keep_one_size_and_say_so(tiny_model):
+    plain, programmed = engines(tiny_model("llama")[0])
+    request = GenerationRequest(prompt(), max_new_tokens=50)
+    for _ in range(2):
+        got = answer(programmed, profile("coarse", window="auto"), request)
+        (planned,) = [event for event in got if isinstance(event, Planned)]
+        assert (planned.window, planned.size, planned.reason) == (1, 16, "a recorded program has one size")
+        assert {event.drafted for event in got if isinstance(event, Checked)} == {15}
+    assert ids_of(got) == ids_of(answer(plain, profile("coarse", window=16), request))
 
 
 READS_BY_THE_HOST = {"_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "lift_fresh"}
