@@ -147,6 +147,10 @@ def _notes(made: _Plan) -> list[str]:
     ]
     if made.recorded is not None:
         notes.append(f"the windows as recorded, early ends included: {made.recorded:.2f} times dense decoding")
+    notes += [
+        f"planned in the trace: window {one.size} for {one.committed} tokens ({one.reason})"
+        for one in advance.decisions
+    ]
     if correction.confidence:
         notes.append(
             f"note: the recorded drafts ended early below confidence {correction.confidence:g}, so late positions were "
@@ -174,4 +178,5 @@ def _document(made: _Plan) -> dict[str, Any]:
         "points": [asdict(point) for point in made.points],
         "best": asdict(made.best),
         "recorded_speedup": made.recorded,
+        "decisions": [asdict(one) for one in made.advance.decisions],
     }

@@ -227,8 +227,10 @@ def _decodes(names: list[str] | None, windows: str, lookups: str) -> "tuple[Deco
 def _windows(text: str) -> "tuple[int | str, ...]":
     """Numbers and the word auto, each once."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    given = numbers("--window", ",".join(part for part in parts if part != "auto"))
-    return (*given, *(("auto",) if "auto" in parts else ()))
+    try:
+        return tuple(dict.fromkeys(part if part == "auto" else int(part) for part in parts))
+    except ValueError as error:
+        raise UsageError(f"--window cannot be {text!r}", "give whole numbers or auto, with commas between") from error
 
 
 def _write(form: Format, engine: Any, result: "SpeedResult", plan: "SpeedPlan") -> None:

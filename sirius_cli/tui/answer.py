@@ -101,6 +101,7 @@ class AnswerFold:
                 self.prompt_tokens, self.phase = event.prompt_tokens, "prefill"
             case Planned():
                 self._plan = event
+                self._judged()
             case Drafted():
                 self.drafted.extend(event.texts)
                 self._charts.certainty *= _product(event.probabilities)
@@ -160,7 +161,8 @@ class AnswerFold:
 
     @property
     def _drafts(self) -> bool:
-        return self.profile is None or self.profile.drafts
+        planned_dense = self._plan is not None and self._plan.size == 1
+        return not planned_dense and (self.profile is None or self.profile.drafts)
 
     def _draft_is_over(self) -> bool:
         """No event tells that a check begins; it does once a window is full or the draft doubts itself."""

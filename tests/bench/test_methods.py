@@ -31,9 +31,12 @@ def test_what_flags_change_stays_with_the_profile_at_hand() -> None:
 
 
 def test_a_method_may_change_values() -> None:
-    (one, other) = methods("sirius:window=8:threshold=0.3,sirius:keep=0.4", SIRIUS)
+    (one, other, planned) = methods(
+        "sirius:window=8:threshold=0.3,sirius:keep=0.4,sirius:window=auto:plan_for=read", SIRIUS
+    )
     assert (one.profile.correction.window, one.profile.correction.threshold) == (8, 0.3)
     assert other.profile.draft.keep == 0.4
+    assert (planned.profile.correction.window, planned.profile.correction.plan_for) == ("auto", "read")
     assert one.digest != other.digest != Method("x", SIRIUS).digest
 
 

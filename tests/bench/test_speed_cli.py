@@ -93,6 +93,15 @@ def test_profiles_and_windows_are_combined(sirius: Run) -> None:
     assert [row["profile"]["correction"]["window"] for row in rows[1:]] == [2, 8, 2, 8]
 
 
+def test_a_window_may_be_planned(sirius: Run) -> None:
+    _, out, _ = sirius("speed", *SMALL, "--profile", "exact", "--window", "auto,2", "--json")
+    rows = json.loads(out)["end_to_end"]
+    assert [row["name"] for row in rows[1:]] == ["exact, window auto", "exact, window 2"]
+    code, _, err = sirius("speed", *SMALL, "--window", "2,automatic")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "give whole numbers or auto, with commas between" in err
+
+
 def test_whole_answers_can_be_left_out(sirius: Run) -> None:
     code, out, _ = sirius("speed", *SMALL, "-n", "")
     assert (code, "END TO END" in out) == (0, False)

@@ -120,7 +120,9 @@ class FakeEngine:
         written = 1
         while written < request.max_new_tokens:
             left = request.max_new_tokens - written
-            drafts = 0 if self.profile.draft.method == "dense" else min(self.profile.correction.window, left) - 1
+            window = self.profile.correction.window
+            size = 4 if window == "auto" else window
+            drafts = 0 if self.profile.draft.method == "dense" else min(size, left) - 1
             for _ in range(drafts):
                 self.clock.tick("drafting", 0.5)
                 yield Drafted(0, self.clock.now, 1, (7,), ("x",), (0.5,), 0.6, 0.5, 0.5)

@@ -120,6 +120,29 @@ def test_a_method_over_the_default_leaves_neurons_out_and_stays_lossless(run_cha
     assert engine.profile.correction.accept == "exact"
 
 
+def test_windows_may_be_planned(run_chat: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    assert run_chat("x", "--window", "auto", "--plan-for", "read", engine=engine).code == 0
+    assert (engine.profile.correction.window, engine.profile.correction.plan_for) == ("auto", "read")
+    monkeypatch.setenv("SIRIUS_WINDOW", "auto")
+    run_chat("x", engine=engine)
+    assert (engine.profile.correction.window, engine.profile.correction.plan_for) == ("auto", "speed")
+
+
+@pytest.mark.parametrize("window", ["foo", "0", "257", "2.5", "", "automatic"])
+def test_no_other_window_is_taken(run_chat: Run, window: str) -> None:
+    result = run_chat("x", "--window", window)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.count("\n") == 1
+    assert "--window: correction.window: must be auto or a whole number from 1 to 256, not" in result.err
+
+
+def test_no_other_goal_is_taken(run_chat: Run) -> None:
+    result = run_chat("x", "--plan-for", "nonsense")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "--plan-for: correction.plan_for: must be 'speed' or 'read', not 'nonsense'" in result.err
+
+
 @pytest.mark.parametrize(
     ("flags", "section", "field", "value"),
     [

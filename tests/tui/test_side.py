@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -133,6 +134,14 @@ def test_the_table_of_figures() -> None:
         "context    █░░░░░░░░░ 400 of 8192",
         "memory     1.2 GB",
     ]
+
+
+def test_a_plan_has_a_line_of_its_own() -> None:
+    planned = replace(FIGURES, plan="drafts cost 0.29, 97 % accepted")
+    lines = text(table(Shown(planned, 17.0), Size(42, 9), BLOCKS))
+    assert lines[1:3] == ["method     coarse 50%, window 16", "plan       drafts cost 0.29, 97 % accepted"]
+    assert len(lines) == 9
+    assert " · drafts cost 0.29, 97 % accepted · AAL 7.2" in summary(Shown(planned, 17.0), 200)
 
 
 def test_nothing_is_known_at_first() -> None:

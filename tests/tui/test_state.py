@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_trace import PROFILE, TEXT, answer
 
-from sirius_cli.core.events import Committed, Drafted, StepEvent
+from sirius_cli.core.events import Committed, Drafted, Planned, StepEvent
 from sirius_cli.core.metrics import fold
 from sirius_cli.services.answer import collect
 from sirius_cli.services.feed import Gone, Happened, Loading, Measured, Message, Problem, Working
@@ -98,6 +98,18 @@ def test_look_ups_alone_are_a_draft() -> None:
 def test_phases_without_a_check_and_without_a_draft() -> None:
     assert phases(dense(["a", "b"]), AnswerFold(profile_for("dense", PROFILE)))[2:] == ["decoding", "finished"]
     assert phases(sparse(["a", "b"]), AnswerFold(profile_for("sparse", PROFILE)))[2:] == ["drafting", "finished"]
+
+
+def test_a_plan_says_how_long_a_draft_is_and_is_told() -> None:
+    spec = PROFILE.correction.model_copy(update={"window": "auto"})
+    answer = AnswerFold(PROFILE.model_copy(update={"correction": spec}))
+    assert answer.panel(About()).figures.window is None
+    rests = Planned(0, 0.1, 1, 1, "drafts do not pay", 0.9, 0.4)
+    pays = Planned(0, 0.2, 2, 4, "promises most", 0.29, 0.97, 1.9)
+    events = [*prefill(), rests, *drafting(1, [], 0.2), pays, *drafting(2, list("abc"), 0.3)]
+    assert phases(events, answer)[-3:] == ["decoding", "drafting", "checking"]
+    figures = answer.panel(About()).figures
+    assert (figures.window, figures.plan) == (4, "drafts cost 0.29, 97 % accepted")
 
 
 def test_the_panel_tells_of_the_windows() -> None:

@@ -7,6 +7,7 @@ from sirius_cli.core.profile import Profile
 from sirius_cli.errors import ModelError
 from sirius_cli.services.inspection import reading
 from sirius_cli.services.inspection.aggregates import PositionRate, acceptance_by_position, windows_of
+from sirius_cli.services.inspection.decisions import Decision, decisions
 from sirius_cli.services.inspection.facts import Inspection, Window, metrics_of
 
 _LONGEST_WINDOW = 256  # tokens, the check's own included
@@ -15,7 +16,7 @@ _HOW = "record one with: sirius chat --trace FILE"
 
 @dataclass(frozen=True, slots=True)
 class RecordedAdvance:
-    """The checked windows of a run, in order, and how its drafted tokens fared by position."""
+    """The checked windows of a run, in order, how its drafted tokens fared by position, and what was planned."""
 
     name: str
     model: str
@@ -24,6 +25,7 @@ class RecordedAdvance:
     rates: tuple[PositionRate, ...]
     effective_density: float | None
     problems: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def check_lengths(self) -> tuple[int, ...]:
@@ -69,4 +71,5 @@ def _advance(path: Path, found: Inspection) -> RecordedAdvance:
         rates=acceptance_by_position(found.requests),
         effective_density=metrics_of(found.requests).effective_density,
         problems=found.problems,
+        decisions=decisions(found.requests),
     )

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from sirius_cli.core.events import Planned
 from sirius_cli.core.metrics import Metrics
 from sirius_cli.services.answer import metrics_to_json
 from sirius_cli.services.inspection import aggregates
 from sirius_cli.services.inspection.comparison import Comparison, RequestPair
+from sirius_cli.services.inspection.decisions import decisions
 from sirius_cli.services.inspection.facts import Correction, Inspection, Request, Run, metrics_of
 
 SCHEMA_VERSION = 1
@@ -29,6 +31,7 @@ def inspection_to_json(
         "pairs": _all(aggregates.frequent_pairs(chosen)),
         "classes": _all(aggregates.by_class(requests)),
         "advances": [{"advance": advance, "checks": n} for advance, n in aggregates.advance_histogram(requests)],
+        "decisions": _all(decisions(requests)),
         "density": _all(aggregates.density_series(requests)),
         "activity": list(aggregates.mean_activity(requests)),
         **({"against": _comparison(comparison)} if comparison else {}),
@@ -67,8 +70,13 @@ def _request(request: Request) -> dict[str, Any]:
         "error": request.error or None,
         "text": request.text,
         "corrections": len(request.corrections),
+        "plans": [_plan(event) for event in request.events if isinstance(event, Planned)],
         "metrics": _metrics(metrics_of((request,))),
     }
+
+
+def _plan(event: Planned) -> dict[str, Any]:
+    return {name: value for name, value in asdict(event).items() if name != "row"}
 
 
 def _metrics(metrics: Metrics) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sirius_cli.core.metrics import Metrics
 from sirius_cli.services.inspection import aggregates
 from sirius_cli.services.inspection.comparison import Comparison, RequestPair
+from sirius_cli.services.inspection.decisions import decisions
 from sirius_cli.services.inspection.facts import Correction, Inspection, Request, Run, metrics_of
 from sirius_cli.services.reports.table import UNKNOWN, Column, Kind, Table, Value
 
@@ -60,6 +61,7 @@ def all_tables(inspection: Inspection, chosen: Sequence[Correction]) -> list[Tab
         pairs_table(chosen),
         classes_table(requests),
         advances_table(requests),
+        *decisions_tables(requests),
     ]
 
 
@@ -140,6 +142,18 @@ def advances_table(requests: Sequence[Request]) -> Table:
     return Table("advances", "Advance histogram", columns, aggregates.advance_histogram(requests))
 
 
+def decisions_tables(requests: Sequence[Request]) -> list[Table]:
+    """The sizes that a planner chose, and why; no table where none did."""
+    columns = (
+        Column("size", "window", "count"), Column("reason", "reason", "text"), Column("times", "decided", "count"),
+        Column("windows", "windows", "count"), Column("committed", "tokens", "count"),
+        Column("draft", "draft cost", "ratio"), Column("accepted", "accepted", "ratio"),
+        Column("speedup", "promised speed-up", "ratio"),
+    )  # fmt: skip
+    made = decisions(requests)
+    return [Table("decisions", "Planned windows", columns, _rows(columns, made))] if made else []
+
+
 def comparison_tables(comparison: Comparison) -> list[Table]:
     """What changed: figures, answers, and the corrections that only one side has."""
     return [_figure_pairs(comparison), _request_pairs(comparison), _only_in_one(comparison)]
@@ -202,6 +216,8 @@ def _rows(columns: Iterable[Column], facts: Iterable[object]) -> tuple[tuple[Val
 def _describe(run: Run) -> dict[str, str]:
     profile, sampling = run.header.profile, run.header.sampling
     rule = f"{profile.correction.accept}, window {profile.correction.window}" if profile.corrects else "no check"
+    if profile.corrects and profile.correction.window == "auto":
+        rule += f" for {profile.correction.plan_for}"
     return {
         "run": run.name,
         "model": run.header.model,
