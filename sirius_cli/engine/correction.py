@@ -254,7 +254,9 @@ class CorrectionLoop:
         activity: list[tuple[float, ...]] = [()] * len(rows)
         if self._watch is not None and not bare:
             activity = self._watch.activity(lengths, counts)
-        if self.statistic is not None:
+        if self.statistic is not None and bare:
+            self.statistic.fold_later(places)
+        elif self.statistic is not None:
             self.statistic.fold(places, lengths, counts)
         if self.policy is not None and not bare:
             for place in places:

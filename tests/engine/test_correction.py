@@ -134,6 +134,22 @@ def test_planned_for_reads_an_answer_is_always_the_same(method, tiny_model):
     assert fold(first).effective_read <= 1.015 + 1 / 79
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_dense_steps_of_a_plan_are_learnt_from_all_the_same(rows, tiny_model, monkeypatch):
+    """As many as wait at most, and more."""
+    engine = make_engine(tiny_model("llama")[0])
+    monkeypatch.setattr(Planner, "next", lambda self: Plan(1, "the test says so"))
+    engine.profile = profile("coarse", window="auto", refresh=1)
+    requests = [GenerationRequest(prompt(9, seed=row), max_new_tokens=70 + row) for row in range(rows)]
+    loops, make_loop = [], engine._loop
+    engine._loop = lambda *arguments, **options: loops.append(make_loop(*arguments, **options)) or loops[-1]
+    events = list(engine.generate_batch(requests))
+    for row, request in enumerate(requests):
+        ids = [*request.prompt_ids, *ids_of(events, row)][:-1]
+        expected = scores_of(engine, ids, [len(ids)], 1.0)[:, 0]
+        torch.testing.assert_close(loops[0].statistic.scores[:, row], expected, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("method", ["dense", "coarse"])
 def test_a_dense_profile_and_a_draft_alone_plan_nothing(method, tiny_model):
     engine = make_engine(tiny_model("llama")[0])
@@ -254,7 +270,7 @@ def scores_of(engine, ids, bounds, decay):
         engine.model.run(torch.tensor([ids[start:end]]), torch.tensor([start]), cache, mlp=statistic)
         statistic.fold([0], [end - start], [end - start])
         if number > 0:
-            statistic.scores *= decay
+            statistic.scores.mul_(decay)
         start = end
     return statistic.scores
 
