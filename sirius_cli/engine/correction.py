@@ -258,9 +258,10 @@ class CorrectionLoop:
             self.statistic.fold_later(places)
         elif self.statistic is not None:
             self.statistic.fold(places, lengths, counts)
-        if self.policy is not None and not bare:
-            for place in places:
-                self.policy.checked(place)
+        if self.policy is not None:
+            for row in rows:
+                if not self._bare([row]):  # also where others of the pass were drafted
+                    self.policy.checked(row.place)
         return activity
 
     def _drafted(self, row: Row, token: int, probability: float, seconds: float) -> Drafted:
