@@ -70,6 +70,21 @@ def test_a_pause_of_the_process_changes_nothing() -> None:
     assert before.draft == pytest.approx(4.0)
 
 
+def test_a_machine_that_was_busy_for_a_while_is_tried_again() -> None:
+    costs = timed(c1=0.010, c2=0.010, c32=0.015)
+    for _ in range(20):
+        costs.drafted(0.012)
+    planner, drafted = Planner(costs, Memory()), 0
+    for _ in range(100):
+        size = planner.next().size
+        for _ in range(size - 1):
+            costs.drafted(0.003)
+        costs.checked(size, 0.010)
+        planner.judged(size - 1, size - 1, size)
+        drafted += size > 1
+    assert drafted > 60
+
+
 def test_a_slow_check_is_believed_when_it_is_seen_twice() -> None:
     costs = timed(c1=0.010)
     costs.checked(LONGEST, 0.030)

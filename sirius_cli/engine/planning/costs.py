@@ -10,6 +10,7 @@ from sirius_cli.engine.planning.sizes import LONGEST
 _LENGTHS: Final = (1, 2, 4, 8, 16, LONGEST)
 _KEPT_CHECKS: Final = 9  # the median of so many follows the machine, and no single pause of the process counts
 _KEPT_DRAFTS: Final = 15
+_KEPT_IN_DOUBT: Final = 2
 _STALE: Final = 512  # tokens; by then the text is longer and a dense step dearer
 
 
@@ -31,6 +32,9 @@ class Costs(Protocol):
     def checked(self, tokens: int, seconds: float) -> None:
         """A check of ``tokens``, with all that settles it, took so long."""
 
+    def doubt(self) -> None:
+        """Drafting stops by what is known: let a few new times overrule it."""
+
 
 class ReadCosts:
     """Bytes of weights read, over those of a dense step: the same on every machine and in every run."""
@@ -49,6 +53,9 @@ class ReadCosts:
 
     def checked(self, tokens: int, seconds: float) -> None:
         """Time is not looked at."""
+
+    def doubt(self) -> None:
+        """There is nothing to doubt."""
 
 
 class TimedCosts:
@@ -78,6 +85,12 @@ class TimedCosts:
         timed = self._checks.setdefault(length, deque(maxlen=_KEPT_CHECKS))
         timed.append(1000 * seconds * _expected(length) / _expected(tokens))
         self._since_dense = 0 if tokens == 1 else self._since_dense + tokens
+
+    def doubt(self) -> None:
+        """Keep little: a machine that was busy for a while must not look slow for ever, and a probe times one step."""
+        for timed in (self._drafts, *self._checks.values()):
+            while len(timed) > _KEPT_IN_DOUBT:
+                timed.popleft()
 
     def steps(self) -> StepCosts:
         """The costs, from the first check on."""

@@ -89,6 +89,7 @@ class Planner:
     def _stop(self, steps: StepCosts) -> Plan:
         self._drafting, self._pause = False, _SHORTEST_PAUSE
         self._rates.doubt()
+        self._costs.doubt()
         return self._rest(self._pause, "drafts do not pay", steps)
 
     def _probe(self, steps: StepCosts) -> Plan:
@@ -104,6 +105,7 @@ class Planner:
             return
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         self._rates.doubt()
+        self._costs.doubt()
         self._rest(self._pause + 1, "drafts do not pay", steps)
 
     def _save(self, steps: StepCosts, size: int) -> Plan:
