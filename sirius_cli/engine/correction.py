@@ -242,8 +242,8 @@ class CorrectionLoop:
         for row, outcome, committed, layers in zip(rows, outcomes, commits, activity, strict=True):
             drafted = len(outcome.drafted)
             short = (self.policy is not None or drafted > 0) and drafted + 1 < row.size
-            if not outcome.looked_up:
-                self.pace.judged(row, drafted, outcome.accepted, len(committed.tokens))
+            judged = (0, 0) if outcome.looked_up else (drafted, outcome.accepted)  # a look-up tells nothing of drafts
+            self.pace.judged(row, *judged, len(committed.tokens))
             events.append(Checked(row.index, now, row.window, drafted, outcome.accepted, short, seconds, layers))
             events.append(committed)
         return events

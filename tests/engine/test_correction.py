@@ -58,7 +58,20 @@ def test_exact_is_dense_for_every_family(name, method, tiny_model):
     seed=st.integers(0, 50),
 )
 def test_exact_is_dense_whatever_the_window_and_stops(
-    method, lookup, window, plan_for, keep, length, limit, eos, stops, confidence, refresh, decay, compiled, seed,
+    method,
+    lookup,
+    window,
+    plan_for,
+    keep,
+    length,
+    limit,
+    eos,
+    stops,
+    confidence,
+    refresh,
+    decay,
+    compiled,
+    seed,
     tiny_model,
 ):
     engine = make_engine(tiny_model("llama")[0], eos=eos, ops=NUMBA if compiled else torch_ops())
