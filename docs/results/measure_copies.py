@@ -6,7 +6,7 @@ Dense decoding answers the questions behind one solved example. Then every forma
 likely token at each place is compared with the dense one. A line of JSON a format on standard output: the share of
 places where they agree, the Kullback-Leibler divergence in nats, the root of the squared error over the squared weights
 of each kind of matrix (averaged over layers), and the seconds that rounding took. A format may keep some matrices in
-int8: `int4-g32+head`, `int4-g32+down_t`, `int4-g32+qkv+out`.
+int8: `int4-g32+head`, `int4-g32+down`, `int4-g32+qkv+out`.
 """
 
 import argparse
@@ -124,12 +124,12 @@ def _measure(engine: Any, name: str, texts: list[tuple[list[int], int]], dense: 
 
 def _copy(model: Any, rounder: _Rounder) -> Any:
     from sirius_cli.engine.models.decoder import Decoder
+    from sirius_kernels.quant.matrix import ByOutput
 
     layers = []
     for layer in model.weights.layers:
-        mlp = replace(
-            layer.mlp, gate_up=rounder("gate_up", layer.mlp.gate_up), down_t=rounder("down_t", layer.mlp.down_t)
-        )
+        down = ByOutput(rounder("down", layer.mlp.down_t.t().contiguous()))
+        mlp = replace(layer.mlp, gate_up=rounder("gate_up", layer.mlp.gate_up), down_t=down)
         layers.append(replace(layer, qkv=rounder("qkv", layer.qkv), out=rounder("out", layer.out), mlp=mlp))
     weights = replace(model.weights, head=rounder("head", model.weights.head), layers=tuple(layers))
     return Decoder(model.config, weights, model.ops)

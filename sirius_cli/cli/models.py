@@ -12,6 +12,7 @@ from sirius_cli.errors import UsageError
 from sirius_cli.services.sizes import megabytes
 
 if TYPE_CHECKING:  # --help loads none of the services
+    from sirius_cli.services.draft_copies import KeptCopy
     from sirius_cli.services.models import ModelDescription
 
 _SCHEMA_VERSION = 1
@@ -95,7 +96,8 @@ def _write_description(description: "ModelDescription", as_json: bool) -> None:
     facts = description.facts
     if as_json:
         head = {"model": description.name, "path": str(description.path), "source": description.source}
-        output.write_json({"schema_version": _SCHEMA_VERSION, **head, **asdict(facts)})
+        copies = [asdict(copy) for copy in description.copies]
+        output.write_json({"schema_version": _SCHEMA_VERSION, **head, **asdict(facts), "copies": copies})
         return
     rows = {
         "model": description.name,
@@ -107,8 +109,20 @@ def _write_description(description: "ModelDescription", as_json: bool) -> None:
         "context": f"{facts.context} tokens" if facts.context is not None else "not stated",
         "size": megabytes(facts.size_bytes),
     }
-    for name, value in rows.items():
+    kept = [("copy", f"{copy.name}, {megabytes(copy.size_bytes)}{_losses(copy)}") for copy in description.copies]
+    for name, value in [*rows.items(), *kept]:
         output.write_line(f"{name:<14}{terminal.one_line(value)}")
+
+
+def _losses(copy: "KeptCopy") -> str:
+    """What rounding lost, from the best to the worst matrix."""
+    found = [
+        (loss, f"{name} of layer {layer}") for name, each in copy.losses.items() for layer, loss in enumerate(each)
+    ]
+    if not found:
+        return ""
+    (least, _), (most, where) = min(found), max(found)
+    return f"; rounding lost {100 * least:.2g} to {100 * most:.2g} % of a matrix, most of {where}"
 
 
 def _plain(document: dict[str, Any]) -> dict[str, Any]:

@@ -294,10 +294,11 @@ class Engine(Measured):
         """The loop for one text: whole windows as programs where that pays and nothing is drawn at random.
 
         A program belongs to its buffers, so it is kept for the next prompt of the same profile and cache. It does the
-        same in every window: nothing that depends on how many checks there were, or on what the text had before.
+        same in every window: nothing that depends on how many checks there were, and no look-ups, which pay where
+        nothing else drafts alone.
         """
         profile = self.profile
-        varies = profile.draft.refresh > 1 or profile.looks_up
+        varies = profile.draft.refresh > 1 or (profile.draft.native_dense and profile.looks_up)
         if not self.programs or not row.chooser.greedy or self._sparse_alone or self.masked or varies:
             return self._loop(text.cache, text.statistic, began)
         fits = self._programmed is not None and self._programmed.cache is text.cache and self._made_for == profile
@@ -311,6 +312,7 @@ class Engine(Measured):
                 profile.correction,
                 policy,
                 text.statistic,
+                recorded_pace(profile),
             )
             self._made_for = profile
         self._programmed.restart(began)
@@ -363,7 +365,7 @@ class Engine(Measured):
         """
         if not self.programs:
             return tokens
-        window = recorded_pace(self.profile.correction.window).size
+        window = recorded_pace(self.profile).size
         return max(_LEAST_SLOTS, 1 << (tokens + window - 1).bit_length())
 
     def _places(self, longest: int) -> int:

@@ -10,7 +10,7 @@ from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder
-from sirius_cli.engine.planning.pace import recorded_pace
+from sirius_cli.engine.planning.pace import FixedPace
 from sirius_cli.engine.replay import Replay
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.tokens import Tokens
@@ -36,8 +36,8 @@ class ProgrammedLoop(CorrectionLoop):
         spec: CorrectionSpec,
         policy: DraftPolicy | None,
         statistic: NeuronStatistic | None,
+        pace: FixedPace,
     ) -> None:
-        pace = recorded_pace(spec.window)
         super().__init__(model, drafter, tokens, cache, spec, policy, statistic, perf_counter(), pace)
         self._program = WindowProgram(model, drafter, cache, spec, policy, statistic, len(tokens.eos_ids), pace.size)
         self._replay = Replay(self._program.run, self._program.state)

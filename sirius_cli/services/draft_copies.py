@@ -1,11 +1,13 @@
 """Quantised copies of weights for drafts, kept beside the models: made once for each model and format."""
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sirius_cli.config.locations import models_dir
 from sirius_cli.errors import EnvironmentProblem, ModelError
-from sirius_cli.services.model_folder import weights_identity
+from sirius_cli.services.model_folder import folder_size, weights_identity
 from sirius_cli.services.model_store import ModelStore, need_space
 from sirius_cli.services.progress import Progress, ProgressEvent
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy
     from sirius_cli.engine.models.layout import DecoderWeights
 
+_LOSSES: Final = "losses.json"
 _ROUNDING: Final = 1  # part of the format: raise it when codes, scales or their order change
 
 
@@ -66,7 +69,34 @@ class StoredCopies:
 
         report(0)
         with self._store.staging(self._folder.name, place) as folder:
-            write_copy(folder, quantise(weights, found), report)
+            losses = write_copy(folder, weights, quantise(weights, found), report)
+            (folder / _LOSSES).write_text(json.dumps(losses))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCopy:
+    """A copy on disk.
+
+    ``losses`` of rounding, by kind of matrix and layer: the root of the squared error over the squared weights.
+    """
+
+    name: str
+    size_bytes: int
+    losses: dict[str, list[float]]
+
+
+def kept_copies(folder: Path) -> tuple[KeptCopy, ...]:
+    """The quantised copies of the model in ``folder``. Nothing is loaded."""
+    place = ModelStore(models_dir()).quantised(weights_identity(folder))
+    return tuple(_described(copy) for copy in sorted(place.glob("*"))) if place.is_dir() else ()
+
+
+def _described(copy: Path) -> KeptCopy:
+    try:
+        losses = json.loads((copy / _LOSSES).read_text())
+    except (OSError, ValueError):
+        losses = {}  # the next draft will say what is wrong with the copy
+    return KeptCopy(copy.name, folder_size(copy), losses)
 
 
 def _format(weights: "DecoderWeights", found: "CopyFormat") -> str:

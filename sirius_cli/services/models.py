@@ -6,6 +6,7 @@ from pathlib import Path
 from sirius_cli.config.locations import models_dir
 from sirius_cli.errors import ModelError, UsageError
 from sirius_cli.services.builtin_model import BUILTINS, BuiltinModel, fetch_builtin, find_builtin
+from sirius_cli.services.draft_copies import KeptCopy, kept_copies
 from sirius_cli.services.gguf_convert import ensure_converted
 from sirius_cli.services.hub_model import cached_models, fetch_folder, fetch_gguf
 from sirius_cli.services.model_folder import ModelFacts, check_folder, folder_size, read_facts, weights_identity
@@ -41,6 +42,7 @@ class ModelDescription:
     source: str
     path: Path
     facts: ModelFacts
+    copies: tuple[KeptCopy, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def describe(spec: str) -> ModelDescription:
     if path is None:
         raise ModelError(f"{spec} is not ready yet", f"run `sirius models pull {spec}`")
     _check(path, spec)
-    return ModelDescription(_display_name(parsed), _source(parsed), path, read_facts(path))
+    return ModelDescription(_display_name(parsed), _source(parsed), path, read_facts(path), kept_copies(path))
 
 
 def list_models() -> list[ListedModel]:

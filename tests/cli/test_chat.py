@@ -116,7 +116,7 @@ def test_profile_and_overrides(run_chat: Run) -> None:
 def test_a_method_over_the_default_leaves_neurons_out_and_stays_lossless(run_chat: Run) -> None:
     engine = FakeEngine()
     assert run_chat("x", "--method", "coarse", "--keep", "0.4", engine=engine).code == 0
-    assert engine.profile.draft.words == "coarse 0.4 int8 g64"
+    assert engine.profile.draft.words == "coarse 0.4 int8 g64 lookup 3"
     assert engine.profile.correction.accept == "exact"
 
 

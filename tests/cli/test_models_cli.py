@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sirius_cli.cli.models import app
 from sirius_cli.errors import ModelError, UsageError
 from sirius_cli.services import models
 from sirius_cli.services.builtin_model import SMOLLM2
+from sirius_cli.services.draft_copies import KeptCopy
 from sirius_cli.services.hub_model import CachedModel
 from sirius_cli.services.model_store import Manifest, ModelStore, key_of, write_manifest
 
@@ -82,6 +84,16 @@ def test_show_names_the_folder_in_use(store: ModelStore) -> None:
     assert (document["dtype"], document["context"], document["model_type"]) == ("float32", 64, "llama")
     text = run.invoke(app, ["show", str(folder)]).stdout
     assert f"path          {folder}\n" in text
+
+
+def test_show_tells_what_copies_lost(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    convert(store, SMOLLM2.sha256, "builtin:smollm2", "x")
+    kept = KeptCopy("float32-int8-g64-v1", 2_000_000, {"head": [0.005], "qkv": [0.006, 0.0075]})
+    monkeypatch.setattr(models, "kept_copies", lambda path: (kept,))
+    document = json.loads(run.invoke(app, ["show", "--json"]).stdout)
+    assert document["copies"] == [asdict(kept)]
+    line = "copy          float32-int8-g64-v1, 2 MB; rounding lost 0.5 to 0.75 % of a matrix, most of qkv of layer 1"
+    assert line in run.invoke(app, ["show"]).stdout
 
 
 def test_a_damaged_conversion_says_how_to_make_it_anew(store: ModelStore) -> None:

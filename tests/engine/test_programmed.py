@@ -148,6 +148,19 @@ def test_windows_that_were_to_be_planned_keep_one_size_and_say_so(tiny_model):
     assert ids_of(got) == ids_of(answer(plain, profile("coarse", window=16), request))
 
 
+def test_a_program_looks_nothing_up_and_says_so(tiny_model):
+    plain, programmed = engines(tiny_model("llama")[0])
+    request = GenerationRequest(prompt(), max_new_tokens=50)
+    got = answer(programmed, profile("coarse", window=8, lookup=2), request)
+    (planned,) = [event for event in got if isinstance(event, Planned)]
+    assert (planned.size, planned.reason) == (8, "a recorded program looks nothing up")
+    assert ids_of(got) == ids_of(answer(plain, profile("coarse", window=8), request))
+    assert {event.source for event in got if isinstance(event, Drafted)} == {"draft"}
+    alone = profile("dense", accept="exact", window=8, lookup=2)
+    looked = answer(programmed, alone, request)
+    assert {event.source for event in looked if isinstance(event, Drafted)} <= {"lookup"}
+
+
 READS_BY_THE_HOST = {"_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "lift_fresh"}
 
 

@@ -22,6 +22,7 @@ from sirius_cli.errors import EnvironmentProblem, ModelError, UsageError
 from sirius_kernels.quant.matrix import QuantMatrix
 
 NUMBA = Ops("numba", "test")
+PARTS = ("qkv", "out", "gate_up", "down_t")
 fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -191,11 +192,13 @@ def test_a_copy_that_memory_has_no_room_for_is_not_begun(engine, monkeypatch):
 @pytest.mark.parametrize("found", [CopyFormat(4, 32), CopyFormat(8, 128), CopyFormat(4, 64, by_neuron=False)])
 def test_a_copy_comes_back_from_disk_as_it_was(found, engine, tmp_path):
     weights, told = engine.model.weights, []
-    write_copy(tmp_path, quantise(weights, found), told.append)
+    losses = write_copy(tmp_path, weights, quantise(weights, found), told.append)
+    assert {name: len(each) for name, each in losses.items()} == {"head": 1} | dict.fromkeys(PARTS, 3)
+    assert all(0 < loss < (0.2 if found.bits == 4 else 0.02) for each in losses.values() for loss in each)
     assert told == [1, 2, 3]
     again, fresh = read_copy(tmp_path, weights, found), quantise(weights, found)
     for ours, theirs in zip([again.head, *again.layers], [fresh.head, *fresh.layers], strict=True):
-        parts = ("qkv", "out", "gate_up", "down_t") if hasattr(ours, "qkv") else (None,)
+        parts = PARTS if hasattr(ours, "qkv") else (None,)
         for part in parts:
             left, right = (ours, theirs) if part is None else (getattr(ours, part), getattr(theirs, part))
             assert type(left) is type(right)
@@ -207,7 +210,7 @@ def test_a_copy_comes_back_from_disk_as_it_was(found, engine, tmp_path):
 @pytest.mark.parametrize("harm", ["cut", "missing", "other"])
 def test_a_torn_copy_is_not_used(harm, engine, tmp_path):
     weights, found = engine.model.weights, CopyFormat(8, 32)
-    write_copy(tmp_path, quantise(weights, found), lambda done: None)
+    write_copy(tmp_path, weights, quantise(weights, found), lambda done: None)
     file = tmp_path / "layer-001.safetensors"
     if harm == "cut":
         file.write_bytes(file.read_bytes()[:-100])

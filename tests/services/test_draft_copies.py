@@ -10,7 +10,7 @@ from sirius_cli.engine.drafts.quantised import CopyFormat
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights, MlpWeights
 from sirius_cli.errors import EnvironmentProblem
 from sirius_cli.services import model_store
-from sirius_cli.services.draft_copies import StoredCopies
+from sirius_cli.services.draft_copies import StoredCopies, kept_copies
 from sirius_cli.services.models import plan_removal, remove
 
 FOUND = CopyFormat(8, 32)
@@ -55,6 +55,15 @@ def test_a_copy_is_made_once(folder, home):
     assert not told
     assert torch.equal(first.head.codes, again.head.codes)
     assert not list(home.rglob("staging/*"))
+
+
+def test_what_rounding_lost_is_kept_with_the_copy(folder):
+    assert kept_copies(folder) == ()
+    StoredCopies(folder, lambda event: None)(weights(), FOUND)
+    (copy,) = kept_copies(folder)
+    assert (copy.name, len(copy.losses["gate_up"]), len(copy.losses["head"])) == ("float32-int8-g32-v1", 2, 1)
+    assert all(0 < loss < 0.02 for each in copy.losses.values() for loss in each)
+    assert copy.size_bytes > 0
 
 
 def test_a_changed_model_gets_another(folder):

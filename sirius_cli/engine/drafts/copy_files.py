@@ -8,23 +8,34 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, LayerCopy, row_shapes
+from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, LayerCopy, layer_losses, native_of, row_shapes
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.engine.weights import allocate
 from sirius_cli.errors import ModelError
 from sirius_kernels.contracts import ContractError
 from sirius_kernels.quant.matrix import ByOutput, QuantMatrix
+from sirius_kernels.quant.rounding import relative_error
 
 _HEAD: Final = "head"
 _LAYER: Final = ("qkv", "out", "gate_up", "down_t")
 
 
-def write_copy(folder: Path, copy: DraftCopy, done: Callable[[int], None]) -> None:
-    """Write every part of ``copy`` into ``folder`` as it is made. ``done`` is told how many layers are there."""
+def write_copy(
+    folder: Path, weights: DecoderWeights, copy: DraftCopy, done: Callable[[int], None]
+) -> dict[str, list[float]]:
+    """Write every part of ``copy``, which is one of ``weights``, into ``folder`` as it is made.
+
+    ``done`` is told how many layers are there. Gives what rounding lost, by kind of matrix and layer: the root of the
+    squared error over the squared weights.
+    """
+    losses = {_HEAD: [relative_error(native_of(weights.head), copy.head)]}
     save_file(_tensors({_HEAD: copy.head}), _file(folder, _HEAD))
-    for number, layer in enumerate(copy.layers):
+    for number, (native, layer) in enumerate(zip(weights.layers, copy.layers, strict=True)):
         save_file(_tensors({name: _rows(getattr(layer, name)) for name in _LAYER}), _file(folder, number))
+        for name, loss in zip(_LAYER, layer_losses(native, layer), strict=True):
+            losses.setdefault(name, []).append(loss)
         done(number + 1)
+    return losses
 
 
 def read_copy(folder: Path, weights: DecoderWeights, found: CopyFormat) -> DraftCopy:

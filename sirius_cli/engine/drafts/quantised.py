@@ -16,7 +16,7 @@ from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.errors import EnvironmentProblem, UsageError
 from sirius_kernels.contracts import ContractError
 from sirius_kernels.quant.matrix import GROUPS, Bits, ByOutput, Down, QuantMatrix, Weight, check_depth, divides
-from sirius_kernels.quant.rounding import quantised
+from sirius_kernels.quant.rounding import quantised, relative_error
 
 _BITS: Final[dict[str, Bits]] = {"int8": 8, "int4": 4}
 _SCALE_BYTES: Final = torch.bfloat16.itemsize
@@ -133,6 +133,15 @@ def quantise(weights: DecoderWeights, found: CopyFormat) -> DraftCopy:
     return DraftCopy(_rounded(weights.head, found), map(rounded, weights.layers))
 
 
+def layer_losses(layer: LayerWeights, copy: LayerCopy) -> tuple[float, ...]:
+    """What rounding lost of each matrix of ``copy``: the root of the squared error over the squared weights."""
+    native, down = native_of(layer.mlp.down_t), copy.down_t
+    if isinstance(down, ByOutput):
+        native, down = native.t(), down.rows
+    natives = (*map(native_of, (layer.qkv, layer.out, layer.mlp.gate_up)), native)
+    return tuple(map(relative_error, natives, (copy.qkv, copy.out, copy.gate_up, down)))
+
+
 class Drafters:
     """The models that drafts run: the native one, and those over copies, made by ``maker`` when first asked for."""
 
@@ -170,16 +179,21 @@ def _with(layer: LayerWeights, copy: LayerCopy) -> LayerWeights:
     return replace(layer, qkv=copy.qkv, out=copy.out, mlp=mlp)
 
 
+def native_of(weight: Down) -> torch.Tensor:
+    """A matrix of a model that is no copy."""
+    assert isinstance(weight, torch.Tensor)
+    return weight
+
+
 @torch.inference_mode()
 def _rounded(matrix: Weight, found: CopyFormat) -> QuantMatrix:
-    assert isinstance(matrix, torch.Tensor)
-    return quantised(matrix, found.bits, found.group)
+    return quantised(native_of(matrix), found.bits, found.group)
 
 
 @torch.inference_mode()
 def _rounded_down(down_t: Down, found: CopyFormat) -> QuantMatrix | ByOutput:
-    assert isinstance(down_t, torch.Tensor)
-    return _rounded(down_t, found) if found.by_neuron else ByOutput(_rounded(down_t.t().contiguous(), found))
+    native = native_of(down_t)
+    return _rounded(native, found) if found.by_neuron else ByOutput(_rounded(native.t().contiguous(), found))
 
 
 def _hint(weights: DecoderWeights) -> str:

@@ -118,8 +118,10 @@ class Experiences:
         return PlannedPace(known.costs, known.memory)
 
 
-def recorded_pace(window: int | str) -> FixedPace:
-    """A recorded program does the same in every window, so where sizes are to be planned it keeps to one."""
-    if isinstance(window, int):
-        return FixedPace(window)
-    return FixedPace(RECORDED_WINDOW, "a recorded program has one size")
+def recorded_pace(profile: Profile) -> FixedPace:
+    """A recorded program does the same in every window: where more is asked of it, its plan says what it leaves out."""
+    window = profile.correction.window
+    left_out = ["has one size"] if window == "auto" else []
+    left_out += ["looks nothing up"] if profile.looks_up else []
+    reason = f"a recorded program {' and '.join(left_out)}" if left_out else ""
+    return FixedPace(RECORDED_WINDOW if window == "auto" else window, reason)
