@@ -16,7 +16,7 @@ LANES = 8
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 MANY_REGISTERS = bool(_FEATURES.get("avx512f"))
 """Whether there are 32 registers of sixteen numbers, not 16 of eight."""
-MULTIPLIES_BYTES = bool(MANY_REGISTERS and _FEATURES.get("avx512vnni"))
+MULTIPLIES_BYTES = bool(MANY_REGISTERS and _FEATURES.get("avx512vl") and _FEATURES.get("avx512vnni"))
 """Whether one instruction multiplies bytes and adds up four products in each lane."""
 _FLOAT, _I64, _I32, _I16, _I8 = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
 _BYTES = _I8.as_pointer()
