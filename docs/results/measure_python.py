@@ -2,9 +2,9 @@
 
     python docs/results/measure_python.py --model FOLDER --profiles dense exact turbo
 
-For each profile dense steps or draft steps behind a text are timed, and within them every call of compiled code. One line
-of JSON a profile: milliseconds of a step, of that in compiled code, and the share of the rest: medians, and for the share
-the 10th and 90th percentile.
+For each profile dense steps or draft steps behind a text are timed, and within them every call of compiled code. One
+line of JSON a profile: milliseconds of a step, those in compiled code, and the share of the rest: medians, and for the
+share the 10th and 90th percentile.
 """
 
 import argparse
