@@ -85,7 +85,7 @@ class Steps:
     def window(self, policy: Any) -> Callable[[], object]:
         """A whole window as decoding records it, always behind the same text."""
         spec = CorrectionSpec(enabled=True, window=self.size, accept="likelihood", confidence=0.0)
-        program = WindowProgram(self.model, self.model, self.cache, spec, policy, None, 1)
+        program = WindowProgram(self.model, self.model, self.cache, spec, policy, None, 1, self.size)
         program.begin(1, self.context, self.size - 1, frozenset())
 
         def run() -> torch.Tensor:
