@@ -95,14 +95,20 @@ def round_to_bytes(x, codes, sizes):  # type: ignore[no-untyped-def]
 
 
 @njit
+def step_of(block, blocks, width):  # type: ignore[no-untyped-def]
+    """Where the vectors of a step have those ``width`` elements that are of ``block``: the first, and how far apart."""
+    place = block % TOGETHER
+    if block - place + TOGETHER <= blocks:
+        return (block - place) * BLOCK + place * width, TOGETHER * width
+    return block * BLOCK, width
+
+
+@njit
 def _in_byte_order(codes, out):  # type: ignore[no-untyped-def]
     """``out[depth]`` = ``codes[depth]`` in byte order."""
     blocks = codes.shape[0] // BLOCK
     for block in range(blocks):
-        place = block % TOGETHER
-        whole = block - place + TOGETHER <= blocks
-        at = (block - place) * BLOCK + place * 4 * LANES if whole else block * BLOCK
-        step = TOGETHER * 4 * LANES if whole else 4 * LANES
+        at, step = step_of(block, blocks, 4 * LANES)
         for nibble in range(2):
             for half in range(2):
                 for lane in range(4):

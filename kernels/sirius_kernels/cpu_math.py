@@ -30,17 +30,6 @@ def _power_of_two(typingctx, exponent):  # type: ignore[no-untyped-def]
     return types.float32(types.float32), codegen
 
 
-@intrinsic
-def bfloat16(typingctx, bits):  # type: ignore[no-untyped-def]
-    """The fp32 whose upper half is ``bits``, an ``int16``."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = builder.zext(args[0], ir.IntType(32))
-        return builder.bitcast(builder.shl(word, ir.Constant(ir.IntType(32), 16)), ir.FloatType())
-
-    return types.float32(types.int16), codegen
-
-
 @njit(inline="always", error_model="numpy")
 def exp(x):  # type: ignore[no-untyped-def]
     """e**x, x clamped to the normal range of fp32."""

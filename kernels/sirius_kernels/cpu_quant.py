@@ -1,6 +1,7 @@
-"""Quantised weight rows for compiled code: where they are, and products with them in fp32.
+"""Quantised weight rows for compiled code: where they are, and products with them.
 
-Activations meet 4-bit rows in *storage order*: vector after vector as :mod:`sirius_kernels.cpu_codes` turns up codes.
+Where a processor multiplies bytes, products round activations to bytes (:mod:`sirius_kernels.cpu_bytes`). Else, and
+where rows are unpacked, activations meet 4-bit rows in *storage order*: vector after vector as :mod:`sirius_kernels.cpu_codes` turns up codes.
 """
 
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from sirius_kernels.cpu_bytes import byte_vector, make_byte_dot, round_to_bytes
-from sirius_kernels.cpu_codes import ORIGIN, SPAN, TOGETHER, VECTORS, make_add, make_dot, make_unpack
+from sirius_kernels.cpu_bytes import byte_vector, make_byte_dot, round_to_bytes, step_of
+from sirius_kernels.cpu_codes import ORIGIN, SPAN, VECTORS, make_add, make_dot, make_unpack
 from sirius_kernels.cpu_llvm import LANES, MULTIPLIES_BYTES
 from sirius_kernels.cpu_memory import NOTHING, address, floats, integers, octets, short_integers
 from sirius_kernels.quant.matrix import BLOCK, GROUPS, SHARING, Bits, QuantMatrix, Weight
@@ -48,20 +49,11 @@ def rows_at(weight, scales, total, bits, group):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _step_of(block, blocks):  # type: ignore[no-untyped-def]
-    """Where, in storage order, the first vector of ``block`` has its lanes, and how far apart vectors are."""
-    lane = block % TOGETHER
-    if block - lane + TOGETHER <= blocks:
-        return (block - lane) * BLOCK + lane * LANES, TOGETHER * LANES
-    return block * BLOCK, LANES
-
-
-@njit
 def in_storage_order(x, factor, out):  # type: ignore[no-untyped-def]
     """``out[depth]`` = ``x`` in the storage order of 4-bit rows, times ``factor``."""
     blocks = x.shape[0] // BLOCK
     for block in range(blocks):
-        at, step = _step_of(block, blocks)
+        at, step = step_of(block, blocks, LANES)
         for i in range(VECTORS):
             for half in range(2):
                 for lane in range(4):
@@ -73,7 +65,7 @@ def in_logical_order(x, out):  # type: ignore[no-untyped-def]
     """``out[depth]`` += ``x``, which is in storage order."""
     blocks = x.shape[0] // BLOCK
     for block in range(blocks):
-        at, step = _step_of(block, blocks)
+        at, step = step_of(block, blocks, LANES)
         for i in range(VECTORS):
             for half in range(2):
                 for lane in range(4):
@@ -85,7 +77,7 @@ def _origins(ordered, out):  # type: ignore[no-untyped-def]
     """``out[depth / 8]``: by block and lane, what the number of code 0 would add; ``ordered[depth]``."""
     blocks = ordered.shape[0] // BLOCK
     for block in range(blocks):
-        at, step = _step_of(block, blocks)
+        at, step = step_of(block, blocks, LANES)
         for lane in range(LANES):
             total = _F(0.0)
             for i in range(VECTORS):

@@ -251,6 +251,11 @@ def test_the_pace_is_the_profiles() -> None:
     experiences = Experiences()
     assert isinstance(experiences.pace(AUTO, None, timed=True), FixedPace)
     assert isinstance(experiences.pace(AUTO, COST, timed=True), PlannedPace)
+    for lookup, size in ((3, 16), (0, 1)):
+        no_model = AUTO.model_copy(update={"draft": DraftSpec(method="dense", lookup=lookup)})
+        alone = experiences.pace(no_model, None, timed=True)
+        assert isinstance(alone, FixedPace)
+        assert alone.size == size
     eight = AUTO.model_copy(update={"correction": CorrectionSpec(window=8)})
     pace = experiences.pace(eight, COST, timed=True)
     assert isinstance(pace, FixedPace)

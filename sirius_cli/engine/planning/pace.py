@@ -10,7 +10,7 @@ from sirius_cli.engine.planning.planner import Plan, Planner
 from sirius_cli.engine.planning.rates import Memory
 from sirius_cli.engine.row import Row
 
-RECORDED_WINDOW: Final = 16
+USUAL_WINDOW: Final = 16
 
 
 class Pace(Protocol):
@@ -109,8 +109,10 @@ class Experiences:
         an answer depends on nothing but its prompt.
         """
         window = profile.correction.window
-        if window != "auto" or cost is None:
-            return FixedPace(1 if window == "auto" else window)
+        if window != "auto":
+            return FixedPace(window)
+        if cost is None:
+            return FixedPace(USUAL_WINDOW, "look-ups alone have one size") if profile.looks_up else FixedPace(1)
         if not timed or profile.correction.plan_for == "read":
             return PlannedPace(ReadCosts(cost.read), None)
         key = (profile.draft, profile.correction)
@@ -124,4 +126,4 @@ def recorded_pace(profile: Profile) -> FixedPace:
     left_out = ["has one size"] if window == "auto" else []
     left_out += ["looks nothing up"] if profile.looks_up else []
     reason = f"a recorded program {' and '.join(left_out)}" if left_out else ""
-    return FixedPace(RECORDED_WINDOW if window == "auto" else window, reason)
+    return FixedPace(USUAL_WINDOW if window == "auto" else window, reason)
