@@ -1,7 +1,8 @@
 """Quantised weight rows for compiled code: where they are, and products with them.
 
 Where a processor multiplies bytes, products round activations to bytes (:mod:`sirius_kernels.cpu_bytes`). Else, and
-where rows are unpacked, activations meet 4-bit rows in *storage order*: vector after vector as :mod:`sirius_kernels.cpu_codes` turns up codes.
+where rows are unpacked, activations meet 4-bit rows in *storage order*: vector after vector as
+:mod:`sirius_kernels.cpu_codes` turns up codes.
 """
 
 from collections.abc import Callable
