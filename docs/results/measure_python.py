@@ -20,9 +20,10 @@ from unittest.mock import patch
 
 COMPILED = {
     "linear.cpu": ("rows_product",),
-    "mlp.cpu": ("rows_product", "_down_product"),
-    "attention.cpu": ("_attention",),
-    "norm.cpu": ("_normalise",),
+    "mlp.cpu": ("rows_product", "down_product"),
+    "attention.cpu": ("write_and_attend",),
+    "norm.cpu": ("normalise_rows",),
+    "block.cpu": ("_attention_half", "_mlp_half"),
 }
 
 

@@ -70,3 +70,9 @@ def octets(where, count):  # type: ignore[no-untyped-def]
 def long_integers(where, count):  # type: ignore[no-untyped-def]
     """``int64[count]`` at an address; empty at :data:`NOTHING`."""
     return carray(_pointer(where), (count if where != NOTHING else 0,), np.int64)
+
+
+@njit(inline="always", error_model="numpy")
+def doubles(where, count):  # type: ignore[no-untyped-def]
+    """``fp64[count]`` at an address; empty at :data:`NOTHING`."""
+    return carray(_pointer(where), (count if where != NOTHING else 0,), np.float64)

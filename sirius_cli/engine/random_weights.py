@@ -11,10 +11,11 @@ from sirius_cli.engine.memory import free_bytes
 from sirius_cli.engine.models.config import DecoderConfig
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.families import convert
-from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights, MlpWeights, NormWeights
+from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.engine.tokens import Tokens
 from sirius_cli.engine.weights import allocate
 from sirius_cli.errors import EnvironmentProblem
+from sirius_kernels.block.weights import MlpWeights, Norm
 
 _STD = 0.02
 _BLOCK = 1 << 22  # numbers
@@ -96,13 +97,13 @@ class _Maker:
             activation=config.activation,
         )
 
-    def _norm(self, name: str | None) -> NormWeights | None:
+    def _norm(self, name: str | None) -> Norm | None:
         config = self._config
         if name is None:
             return None
         weight = self._ones(config.hidden_size) if config.norm_affine else None
         bias = torch.zeros_like(weight) if weight is not None and config.norm == "layer" else None
-        return NormWeights(config.norm, weight, bias, config.norm_eps)
+        return Norm(weight, bias, config.norm_eps, centred=config.norm == "layer")
 
     def _ones(self, size: int) -> torch.Tensor:
         return torch.ones(size, device=self._device)

@@ -11,12 +11,11 @@ from sirius_cli.engine.models.config import DecoderConfig
 from sirius_cli.engine.models.layout import (
     DecoderWeights,
     LayerWeights,
-    MlpWeights,
-    NormWeights,
     tensor_shapes,
 )
 from sirius_cli.engine.models.rope import interleave
 from sirius_cli.errors import EnvironmentProblem
+from sirius_kernels.block.weights import MlpWeights, Norm
 
 _CACHE_LINE = 64
 _NO_PARAMETERS = ("rotary_emb.inv_freq",)
@@ -135,13 +134,13 @@ class _Loader:
             into[row : row + len(tensor)].copy_(tensor)
             row += len(tensor)
 
-    def _norm(self, read: ReadTensor, name: str | None) -> NormWeights | None:
+    def _norm(self, read: ReadTensor, name: str | None) -> Norm | None:
         config = self._config
         if name is None:
             return None
         weight = self._small(read(f"{name}.weight")) + config.norm_offset if config.norm_affine else None
         bias = self._small(read(f"{name}.bias")) if config.norm_affine and config.norm == "layer" else None
-        return NormWeights(config.norm, weight, bias, config.norm_eps)
+        return Norm(weight, bias, config.norm_eps, centred=config.norm == "layer")
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
         return allocate(tuple(tensor.shape), self._dtype, self._device).copy_(tensor)

@@ -7,11 +7,12 @@ import torch
 from safetensors.torch import save_file
 
 from sirius_cli.engine.drafts.quantised import CopyFormat
-from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights, MlpWeights
+from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.errors import EnvironmentProblem
 from sirius_cli.services import model_store
 from sirius_cli.services.draft_copies import StoredCopies, kept_copies
 from sirius_cli.services.models import plan_removal, remove
+from sirius_kernels.block.weights import MlpWeights
 
 FOUND = CopyFormat(8, 32)
 

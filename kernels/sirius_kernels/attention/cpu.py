@@ -33,7 +33,7 @@ def attention(
     out = torch.empty(batch, steps, stacked - 2 * kv_heads, width)
     turns = None if turns is None else turns.contiguous()
     pairs = 0 if turns is None else turns.shape[3]
-    _attention(
+    write_and_attend(
         address(qkv), batch, steps, stacked, width, address(turns), pairs, address(k_cache), address(v_cache), places,
         kv_heads, capacity, address(rows), address(start), scale, window or 0, softcap or 0.0, address(out),
         threads(),
@@ -194,7 +194,7 @@ def _rotate(head, turns):  # type: ignore[no-untyped-def]
 
 
 @njit(f"void({', '.join(['int64'] * 14)}, float64, int64, float64, int64, int64)", cache=True)
-def _attention(  # type: ignore[no-untyped-def]
+def write_and_attend(  # type: ignore[no-untyped-def]
     qkv, batch, steps, stacked, width, turns, pairs, keys, values, places, kv_heads, capacity, rows, start, scale,
     window, softcap, out, threads,
 ):  # fmt: skip

@@ -94,7 +94,7 @@ def mlp_down(
     (tokens, picked), (neurons, width) = hidden.shape, down_t.shape
     hidden, out = hidden.contiguous(), torch.zeros(tokens, width)
     if picked > 0:
-        _down_product(
+        down_product(
             *stored(down_t), neurons, width, address(active), address(hidden), picked, tokens, address(out), threads()
         )
     return out if bias is None else out.add_(bias)
@@ -198,7 +198,7 @@ def _add_all(store, at, scales, out, threads):  # type: ignore[no-untyped-def]
 
 
 @njit("void(" + ", ".join(["int64"] * 12) + ")", cache=True)
-def _down_product(down_t, code_scales, bits, group, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
+def down_product(down_t, code_scales, bits, group, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
     """Add ``hidden[tokens, picked] @ down_t[active]`` to ``out[tokens, width]``; arrays by their addresses."""
     padded = (picked + ADD_ROWS - 1) // ADD_ROWS * ADD_ROWS
     at = _offsets(integers(active, picked), picked, padded + ADD_ROWS, width)

@@ -17,14 +17,14 @@ def normalise(
     """See :func:`sirius_kernels.norm.op.normalise`."""
     x = x.contiguous()
     out = torch.empty_like(x)
-    _normalise(address(x), x.shape[0], x.shape[1], address(weight), address(bias), eps, centred, address(out))
+    normalise_rows(address(x), x.shape[0], x.shape[1], address(weight), address(bias), eps, centred, address(out))
     return out
 
 
 @njit(
     "void(int64, int64, int64, int64, int64, float64, boolean, int64)", cache=True, fastmath=True, error_model="numpy"
 )
-def _normalise(x, tokens, width, weight, bias, eps, centred, out):  # type: ignore[no-untyped-def]
+def normalise_rows(x, tokens, width, weight, bias, eps, centred, out):  # type: ignore[no-untyped-def]
     weights, biases = floats(weight, width), floats(bias, width)
     source, target = floats(x, tokens * width), floats(out, tokens * width)
     for token in range(tokens):

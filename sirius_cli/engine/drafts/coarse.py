@@ -6,7 +6,7 @@ from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.drafts.policy import StepCost, coarse_cost, kept_neurons
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.models.counts import ParameterCounts
-from sirius_cli.engine.models.layout import MlpWeights
+from sirius_kernels.block.op import MlpBlock
 
 
 class CoarseDraft:
@@ -71,10 +71,14 @@ class CoarseDraft:
         """The next pass runs a token of each of these rows, or several of the only one."""
         self._focused = rows
 
-    def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
-        if self._masks is not None:
+    def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
+        if self._masks is None:
+            block(x, self._active[layer])
+            return
+        weights, mask = block.weights, self._masks[layer, self._focused]
+
+        def masked(x: torch.Tensor) -> torch.Tensor:
             hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-            return ops.mlp_down(hidden.mul_(self._masks[layer, self._focused]), weights.down_t, weights.down_bias)
-        active = self._active[layer]
-        hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation, active=active)
-        return ops.mlp_down(hidden, weights.down_t, weights.down_bias, active=active)
+            return ops.mlp_down(hidden.mul_(mask), weights.down_t, weights.down_bias)
+
+        block.around(x, masked)

@@ -5,7 +5,7 @@ import torch
 from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.drafts.policy import Forgetful, StepCost
 from sirius_cli.engine.models.decoder import dense_mlp
-from sirius_cli.engine.models.layout import MlpWeights
+from sirius_kernels.block.op import MlpBlock
 
 
 class DenseDraft(Forgetful):
@@ -14,5 +14,5 @@ class DenseDraft(Forgetful):
     def __init__(self, cost: StepCost) -> None:
         self.cost = cost
 
-    def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
-        return dense_mlp(layer, x, weights, ops)
+    def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
+        dense_mlp(layer, x, block, ops)

@@ -5,7 +5,8 @@ import torch
 from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.drafts.policy import Forgetful, StepCost, fine_cost, kept_neurons
 from sirius_cli.engine.models.counts import ParameterCounts
-from sirius_cli.engine.models.layout import MlpWeights
+from sirius_kernels.block.op import MlpBlock
+from sirius_kernels.block.weights import MlpWeights
 
 
 class FineDraft(Forgetful):
@@ -22,13 +23,17 @@ class FineDraft(Forgetful):
         self._count = kept_neurons(keep, neurons)
         self.cost: StepCost = fine_cost(keep, neurons, counts, size, masked=self.masked)
 
-    def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
-        gate = ops.mlp_gate(x, weights.gate_up, weights.bias, activation=weights.activation)
-        if self.masked:
-            return self._run_masked(x, gate, weights, ops)
-        active = ops.select_rows(gate[0].abs(), self._count)
-        hidden = ops.mlp_up(x, gate, weights.gate_up, weights.bias, active=active)
-        return ops.mlp_down(hidden, weights.down_t, weights.down_bias, active=active)
+    def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
+        def branch(x: torch.Tensor) -> torch.Tensor:
+            weights = block.weights
+            gate = ops.mlp_gate(x, weights.gate_up, weights.bias, activation=weights.activation)
+            if self.masked:
+                return self._run_masked(x, gate, weights, ops)
+            active = ops.select_rows(gate[0].abs(), self._count)
+            hidden = ops.mlp_up(x, gate, weights.gate_up, weights.bias, active=active)
+            return ops.mlp_down(hidden, weights.down_t, weights.down_bias, active=active)
+
+        block.around(x, branch)
 
     def _run_masked(self, x: torch.Tensor, gate: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
         mask = torch.zeros_like(gate)

@@ -7,7 +7,7 @@ import torch
 
 from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.models.counts import ParameterCounts
-from sirius_cli.engine.models.layout import MlpWeights
+from sirius_kernels.block.op import MlpBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class DraftPolicy(Protocol):
     def focus(self, rows: list[int]) -> None:
         """The next pass runs a token of each of these rows, or several of the only one."""
 
-    def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor: ...
+    def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None: ...
 
 
 class Forgetful:

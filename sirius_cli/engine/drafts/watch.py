@@ -6,7 +6,7 @@ from itertools import accumulate
 import torch
 
 from sirius_cli.engine.backend import Ops
-from sirius_cli.engine.models.layout import MlpWeights
+from sirius_kernels.block.op import MlpBlock
 
 _TINY = torch.finfo(torch.float32).tiny
 
@@ -17,13 +17,18 @@ class Watch:
     def __init__(self) -> None:
         self._seen: list[torch.Tensor] = []
 
-    def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
+    def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
         """Run the whole MLP and remember its hidden activations."""
-        hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
         if layer == 0:
             self._seen = []
-        self._seen.append(hidden)
-        return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
+        weights = block.weights
+
+        def watched(x: torch.Tensor) -> torch.Tensor:
+            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
+            self._seen.append(hidden)
+            return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
+
+        block.around(x, watched)
 
     def activity(self, lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
         """The participation ratio of each layer's neurons, from 1/F (one does it all) to 1 (all do the same).

@@ -1,6 +1,7 @@
 """One configurable decoder. Read :meth:`Decoder.run` first; what a family lacks is None or 1 in its config."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -8,22 +9,23 @@ from torch.nn import functional
 
 from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.kv_cache import KVCache
-from sirius_cli.engine.models.config import DecoderConfig
-from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights, MlpWeights, NormWeights
+from sirius_cli.engine.models.config import DecoderConfig, LayerSpec
+from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.engine.models.norms import normalise_across_heads_, normalise_heads_
 from sirius_cli.engine.models.rope import Rope
+from sirius_kernels.block.op import AttentionBlock, MlpBlock
+from sirius_kernels.block.weights import Around, AttentionWeights, Norm
 
 
 class MlpRunner(Protocol):
-    """How a pass runs its MLPs: ``x[N, D]`` -> ``[N, D]``. Draft policies are such runners."""
+    """How a pass runs its MLPs: adds to ``x[N, D]``, in place. Draft policies are such runners."""
 
-    def __call__(self, layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor: ...
+    def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None: ...
 
 
-def dense_mlp(layer: int, x: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
+def dense_mlp(layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
     """The whole MLP."""
-    hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-    return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
+    block(x)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Decoder:
         self.config = config
         self.weights = weights
         self.ops = ops
+        self._blocks = [self._halves(*layer) for layer in zip(config.layers, weights.layers, strict=True)]
         self._ropes = [Rope(spec, weights.embedding.device) for spec in config.ropes]
         # Gemma was trained with its multiplier rounded to the model's dtype.
         self._embedding_multiplier = torch.tensor(config.embedding_multiplier, dtype=weights.embedding.dtype).item()
@@ -71,10 +74,10 @@ class Decoder:
         turns = tuple(rope.rotations(positions) for rope in self._ropes)
         step = _Pass(batch, steps, rows, start, cache, turns, mlp)
         x = self._embed(tokens, positions).view(batch * steps, -1)
-        for layer, weights in enumerate(self.weights.layers):
-            x = self._layer(layer, weights, x, step)
-        if self.weights.final_norm is not None:
-            x = self._norm(x, self.weights.final_norm)
+        for layer in range(len(self._blocks)):
+            self._layer(layer, x, step)
+        if (norm := self.weights.final_norm) is not None:
+            x = self.ops.normalise(x, norm.weight, norm.bias, eps=norm.eps, centred=norm.centred)
         return x.view(batch, steps, -1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -95,42 +98,29 @@ class Decoder:
             x = x + functional.embedding(known, self.weights.positions)
         return x
 
-    def _layer(self, layer: int, weights: LayerWeights, x: torch.Tensor, step: _Pass) -> torch.Tensor:
-        """``x + post_norm(block(norm(x)))`` twice, for attention and for the MLP. ``x[N, D]`` is changed in place."""
-        branch = self._norm(x, weights.attention_norm) if weights.attention_norm is not None else x
-        branch = self._attention(layer, weights, branch, step)
-        if weights.attention_post_norm is not None:
-            branch = self._norm(branch, weights.attention_post_norm)
-        x.add_(branch, alpha=self.config.residual_multiplier)
+    def _layer(self, layer: int, x: torch.Tensor, step: _Pass) -> None:
+        """Add the branches of attention and of the MLP to ``x[N, D]``, in place."""
+        attention, mlp = self._blocks[layer]
+        rope = self.config.layers[layer].rope
+        turns = None if rope is None else step.rotations[rope]
+        attention(x, step.batch, turns, step.cache.k[layer], step.cache.v[layer], step.rows, step.start)
+        step.mlp(layer, x, mlp, self.ops)
 
-        branch = self._norm(x, weights.mlp_norm) if weights.mlp_norm is not None else x
-        branch = step.mlp(layer, branch, weights.mlp, self.ops)
-        if weights.mlp_post_norm is not None:
-            branch = self._norm(branch, weights.mlp_post_norm)
-        return x.add_(branch, alpha=self.config.residual_multiplier)
+    def _halves(self, spec: LayerSpec, weights: LayerWeights) -> tuple[AttentionBlock, MlpBlock]:
+        config = self.config
+        found = AttentionWeights(
+            weights.qkv, weights.qkv_bias, weights.out, weights.out_bias, config.head_dim, config.attention_scale,
+            spec.window, config.attention_softcap,
+        )  # fmt: skip
+        adjust = None if weights.qk_norm is None else partial(self._normalise_qk_, weights.qk_norm)
+        around = self._around(weights.attention_norm, weights.attention_post_norm)
+        attention = AttentionBlock(found, around, self.ops.impl, adjust)
+        return attention, MlpBlock(weights.mlp, self._around(weights.mlp_norm, weights.mlp_post_norm), self.ops.impl)
 
-    def _attention(self, layer: int, weights: LayerWeights, x: torch.Tensor, step: _Pass) -> torch.Tensor:
-        config, spec = self.config, self.config.layers[layer]
-        qkv = self.ops.linear(x, weights.qkv, weights.qkv_bias).view(step.batch, step.steps, -1, config.head_dim)
-        if weights.qk_norm is not None:
-            self._normalise_qk_(qkv, weights.qk_norm)
-        mixed = self.ops.attention(
-            qkv,
-            None if spec.rope is None else step.rotations[spec.rope],
-            step.cache.k[layer],
-            step.cache.v[layer],
-            step.rows,
-            step.start,
-            scale=config.attention_scale,
-            window=spec.window,
-            softcap=config.attention_softcap,
-        )
-        return self.ops.linear(mixed.reshape(x.shape[0], -1), weights.out, weights.out_bias)
+    def _around(self, before: Norm | None, after: Norm | None) -> Around:
+        return Around(before, after, self.config.residual_multiplier)
 
-    def _norm(self, x: torch.Tensor, norm: NormWeights) -> torch.Tensor:
-        return self.ops.normalise(x, norm.weight, norm.bias, eps=norm.eps, centred=norm.kind == "layer")
-
-    def _normalise_qk_(self, qkv: torch.Tensor, weight: torch.Tensor) -> None:
+    def _normalise_qk_(self, weight: torch.Tensor, qkv: torch.Tensor) -> None:
         heads, both, eps = self.config.heads, self.config.heads + self.config.kv_heads, self.config.norm_eps
         if self.config.qk_norm == "head":
             normalise_heads_(qkv[:, :, :both], weight, eps)

@@ -5,37 +5,12 @@ from dataclasses import dataclass
 
 import torch
 
-from sirius_cli.engine.models.config import DecoderConfig, NormKind
-from sirius_kernels.contracts import Activation
-from sirius_kernels.quant.matrix import Down, Weight
+from sirius_cli.engine.models.config import DecoderConfig
+from sirius_kernels.block.weights import MlpWeights, Norm
+from sirius_kernels.quant.matrix import Weight
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
-
-
-@dataclass(frozen=True, slots=True)
-class NormWeights:
-    """``weight`` and ``bias`` are ``fp32[D]``, whatever the model's dtype; None where the norm has none."""
-
-    kind: NormKind
-    weight: torch.Tensor | None
-    bias: torch.Tensor | None
-    eps: float
-
-
-@dataclass(frozen=True, slots=True)
-class MlpWeights:
-    """Neuron-major: ``gate_up[F, G, D]`` (gate row, then up row; ``G`` is 1 without a gate), ``down_t[F, D]``,
-    or the same by outputs in a copy whose passes use all neurons.
-
-    ``bias[F, G]`` and ``down_bias[D]`` are None where the model has none.
-    """
-
-    gate_up: Weight
-    bias: torch.Tensor | None
-    down_t: Down
-    down_bias: torch.Tensor | None
-    activation: Activation
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +21,16 @@ class LayerWeights:
     ``qk_norm`` is ``fp32[H + Hkv, d]``, in the same order.
     """
 
-    attention_norm: NormWeights | None
+    attention_norm: Norm | None
     qkv: Weight
     qkv_bias: torch.Tensor | None
     qk_norm: torch.Tensor | None
     out: Weight
     out_bias: torch.Tensor | None
-    attention_post_norm: NormWeights | None
-    mlp_norm: NormWeights | None
+    attention_post_norm: Norm | None
+    mlp_norm: Norm | None
     mlp: MlpWeights
-    mlp_post_norm: NormWeights | None
+    mlp_post_norm: Norm | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +40,7 @@ class DecoderWeights:
     embedding: torch.Tensor
     positions: torch.Tensor | None
     layers: tuple[LayerWeights, ...]
-    final_norm: NormWeights | None
+    final_norm: Norm | None
     head: Weight
 
 

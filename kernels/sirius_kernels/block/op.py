@@ -1,0 +1,112 @@
+"""Half a layer as one op: what a small model's step is made of, so that calls do not outweigh what they do.
+
+Made once from its weights, then called in every pass. The compiled CPU kernels run a pass of few tokens in one call;
+all else is the single ops, one after the other.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+
+from sirius_kernels.attention.op import attention
+from sirius_kernels.block.weights import Around, AttentionWeights, MlpWeights, Norm
+from sirius_kernels.contracts import Impl
+from sirius_kernels.linear.op import linear
+from sirius_kernels.mlp.op import mlp_down, mlp_hidden
+from sirius_kernels.norm.op import normalise
+
+Branch = Callable[[torch.Tensor], torch.Tensor]
+Adjust = Callable[[torch.Tensor], None]
+MOST_TOKENS: Final = 32  # of a pass that is one call; with more, calls cost next to nothing beside the work
+
+
+class AttentionBlock:
+    """``x += multiplier * after(out(attention(adjust(qkv(before(x))))))``.
+
+    ``adjust``, if there is one, changes ``qkv[R, T, H + 2 Hkv, d]`` in place before the rotation.
+    """
+
+    def __init__(
+        self,
+        weights: AttentionWeights,
+        around: Around,
+        impl: Impl,
+        adjust: Adjust | None = None,
+    ) -> None:
+        self._weights, self._around, self._impl, self._adjust = weights, around, impl, adjust
+        self._at_once = None
+        if impl == "numba" and adjust is None:
+            from sirius_kernels.block import cpu
+
+            self._at_once = cpu.Attention(weights, around)
+
+    def __call__(
+        self,
+        x: torch.Tensor,
+        batch: int,
+        turns: torch.Tensor | None,
+        k_cache: torch.Tensor,
+        v_cache: torch.Tensor,
+        rows: torch.Tensor | None,
+        start: torch.Tensor,
+    ) -> None:
+        """Change ``x[R T, D]``, ``batch`` rows of as many tokens each, in place; the rest as for ``attention``."""
+        if self._at_once is not None and x.shape[0] <= MOST_TOKENS:
+            self._at_once(x, batch, turns, k_cache, v_cache, rows, start)
+            return
+        found, impl = self._weights, self._impl
+
+        def branch(x: torch.Tensor) -> torch.Tensor:
+            qkv = linear(x, found.qkv, found.qkv_bias, impl=impl).view(batch, len(x) // batch, -1, found.head_dim)
+            if self._adjust is not None:
+                self._adjust(qkv)
+            mixed = attention(
+                qkv, turns, k_cache, v_cache, rows, start, scale=found.scale, window=found.window,
+                softcap=found.softcap, impl=impl,
+            )  # fmt: skip
+            return linear(mixed.reshape(len(x), -1), found.out, found.out_bias, impl=impl)
+
+        add_branch(x, self._around, branch, impl)
+
+
+class MlpBlock:
+    """``x += multiplier * after(mlp(before(x)))``, with all neurons or the ``active`` ones."""
+
+    def __init__(self, weights: MlpWeights, around: Around, impl: Impl) -> None:
+        self.weights = weights
+        self._around, self._impl = around, impl
+        self._at_once = None
+        if impl == "numba":
+            from sirius_kernels.block import cpu
+
+            self._at_once = cpu.Mlp(weights, around)
+
+    def __call__(self, x: torch.Tensor, active: torch.Tensor | None = None) -> None:
+        """Change ``x[N, D]`` in place. ``active`` is ``int32[A]``, ascending, as for ``mlp_hidden``."""
+        if self._at_once is not None and x.shape[0] <= MOST_TOKENS:
+            self._at_once(x, active)
+            return
+        found, impl = self.weights, self._impl
+
+        def branch(x: torch.Tensor) -> torch.Tensor:
+            hidden = mlp_hidden(x, found.gate_up, found.bias, activation=found.activation, active=active, impl=impl)
+            return mlp_down(hidden, found.down_t, found.down_bias, active=active, impl=impl)
+
+        self.around(x, branch)
+
+    def around(self, x: torch.Tensor, branch: Branch) -> None:
+        """As the call, with another ``branch`` for the MLP: for who looks at its inner numbers, or changes them."""
+        add_branch(x, self._around, branch, self._impl)
+
+
+def add_branch(x: torch.Tensor, around: Around, branch: Branch, impl: Impl) -> None:
+    """``x[N, D] += multiplier * after(branch(before(x)))``, in place."""
+    y = branch(_normalised(x, around.before, impl))
+    x.add_(_normalised(y, around.after, impl), alpha=around.multiplier)
+
+
+def _normalised(x: torch.Tensor, norm: Norm | None, impl: Impl) -> torch.Tensor:
+    if norm is None:
+        return x
+    return normalise(x, norm.weight, norm.bias, eps=norm.eps, centred=norm.centred, impl=impl)
