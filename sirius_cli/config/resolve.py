@@ -21,6 +21,7 @@ _VARIABLES = {
     "draft.decay": "SIRIUS_DECAY",
     "draft.precision": "SIRIUS_DRAFT_PRECISION",
     "draft.group": "SIRIUS_DRAFT_GROUP",
+    "draft.int8": "SIRIUS_DRAFT_INT8",
     "draft.lookup": "SIRIUS_DRAFT_LOOKUP",
     "correction.window": "SIRIUS_WINDOW",
     "correction.plan_for": "SIRIUS_PLAN_FOR",

@@ -14,8 +14,9 @@ from sirius_cli.core.request import GenerationRequest
 from sirius_cli.engine.correction import CorrectionLoop
 from sirius_cli.engine.device import Placement, place
 from sirius_cli.engine.drafts import make_policy
+from sirius_cli.engine.drafts.making import quantise
 from sirius_cli.engine.drafts.policy import DraftPolicy
-from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory, quantise
+from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
@@ -75,7 +76,7 @@ class Engine(Measured):
         experiences: Experiences | None = None,
     ) -> None:
         self.model = model
-        self.drafters = drafters or Drafters(model)
+        self.drafters = drafters or Drafters(model, quantise)
         self._experiences = experiences or Experiences()
         self.tokens = tokens
         self.profile = profile
@@ -275,7 +276,7 @@ class Engine(Measured):
     def _policy(self, statistic: NeuronStatistic | None, rows: int, *, masked: bool) -> DraftPolicy | None:
         neurons = self.model.config.intermediate_size
         return make_policy(
-            self.profile.draft, statistic, neurons, rows, self.counts, self.draft_size, self.model.ops, masked=masked
+            self.profile.draft, statistic, neurons, rows, self.counts, self.draft_sizes, self.model.ops, masked=masked
         )
 
     def _loop(

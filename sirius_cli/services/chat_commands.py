@@ -33,6 +33,7 @@ _SETTINGS = {
     "decay": _Setting("draft.decay", float),
     "draft-precision": _Setting("draft.precision", str),
     "draft-group": _Setting("draft.group", int),
+    "draft-int8": _Setting("draft.int8", str),
     "draft-lookup": _Setting("draft.lookup", int),
     "window": _Setting("correction.window", value_of),
     "plan-for": _Setting("correction.plan_for", str),

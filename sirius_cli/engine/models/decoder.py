@@ -1,5 +1,6 @@
 """One configurable decoder. Read :meth:`Decoder.run` first; what a family lacks is None or 1 in its config."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -13,7 +14,7 @@ from sirius_cli.engine.models.config import DecoderConfig, LayerSpec
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.engine.models.norms import normalise_across_heads_, normalise_heads_
 from sirius_cli.engine.models.rope import Rope
-from sirius_kernels.block.op import AttentionBlock, MlpBlock
+from sirius_kernels.block.op import AttentionBlock, MlpBlock, Watch
 from sirius_kernels.block.weights import Around, AttentionWeights, Norm
 
 
@@ -39,6 +40,7 @@ class _Pass:
     cache: KVCache
     rotations: tuple[torch.Tensor, ...]
     mlp: MlpRunner
+    watch: Watch | None
 
 
 class Decoder:
@@ -69,16 +71,34 @@ class Decoder:
         row's end, where no token looks before overwriting it. That there is room in the cache is the caller's to see
         to, and lengths are the caller's to move: nothing here waits for the device.
         """
+        *_, hidden = self.passing(tokens, start, cache, rows=rows, mlp=mlp)
+        return hidden
+
+    def passing(
+        self,
+        tokens: torch.Tensor,
+        start: torch.Tensor,
+        cache: KVCache,
+        *,
+        rows: torch.Tensor | None = None,
+        mlp: MlpRunner = dense_mlp,
+        watch: Watch | None = None,
+    ) -> Iterator[torch.Tensor]:
+        """:meth:`run`, pausing behind every layer: what comes last is its result.
+
+        ``watch`` is shown what the projections of every layer's attention are multiplied with.
+        """
         batch, steps = tokens.shape
         positions = start[:, None] + torch.arange(steps, device=start.device)
         turns = tuple(rope.rotations(positions) for rope in self._ropes)
-        step = _Pass(batch, steps, rows, start, cache, turns, mlp)
+        step = _Pass(batch, steps, rows, start, cache, turns, mlp, watch)
         x = self._embed(tokens, positions).view(batch * steps, -1)
         for layer in range(len(self._blocks)):
             self._layer(layer, x, step)
+            yield x
         if (norm := self.weights.final_norm) is not None:
             x = self.ops.normalise(x, norm.weight, norm.bias, eps=norm.eps, centred=norm.centred)
-        return x.view(batch, steps, -1)
+        yield x.view(batch, steps, -1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Scores of the next token: final hidden states ``[N, D]`` -> ``fp32[N, V]``."""
@@ -103,7 +123,7 @@ class Decoder:
         attention, mlp = self._blocks[layer]
         rope = self.config.layers[layer].rope
         turns = None if rope is None else step.rotations[rope]
-        attention(x, step.batch, turns, step.cache.k[layer], step.cache.v[layer], step.rows, step.start)
+        attention(x, step.batch, turns, step.cache.k[layer], step.cache.v[layer], step.rows, step.start, step.watch)
         step.mlp(layer, x, mlp, self.ops)
 
     def _halves(self, spec: LayerSpec, weights: LayerWeights) -> tuple[AttentionBlock, MlpBlock]:

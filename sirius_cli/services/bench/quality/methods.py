@@ -22,6 +22,7 @@ _SHORT = {
     "decay": "draft.decay",
     "precision": "draft.precision",
     "group": "draft.group",
+    "int8": "draft.int8",
     "lookup": "draft.lookup",
     "window": "correction.window",
     "plan_for": "correction.plan_for",
