@@ -50,9 +50,10 @@ class AttentionBlock:
         v_cache: torch.Tensor,
         rows: torch.Tensor | None,
         start: torch.Tensor,
+        tree: torch.Tensor | None = None,
     ) -> None:
         """Change ``x[R T, D]``, ``batch`` rows of as many tokens each, in place; the rest as for ``attention``."""
-        if self._at_once is not None and x.shape[0] <= MOST_TOKENS:
+        if self._at_once is not None and tree is None and x.shape[0] <= MOST_TOKENS:
             self._at_once(x, batch, turns, k_cache, v_cache, rows, start)
             return
         found, impl = self._weights, self._impl
@@ -63,7 +64,7 @@ class AttentionBlock:
                 self._adjust(qkv)
             mixed = attention(
                 qkv, turns, k_cache, v_cache, rows, start, scale=found.scale, window=found.window,
-                softcap=found.softcap, impl=impl,
+                softcap=found.softcap, tree=tree, impl=impl,
             )  # fmt: skip
             return linear(mixed.reshape(len(x), -1), found.out, found.out_bias, impl=impl)
 
