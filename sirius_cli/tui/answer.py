@@ -218,7 +218,7 @@ class _Charts:
     def add(self, event: StepEvent) -> None:
         match event:
             case Drafted():
-                self._cost += len(event.token_ids) * event.read
+                self._cost += event.passes * event.read
             case Checked():
                 self._cost += 1.0
                 self._checked = event

@@ -36,7 +36,7 @@ class _Pending:
     def draft(self, event: Drafted) -> None:
         self.texts += event.texts
         self.drafts += [(probability, event.source) for probability in event.probabilities]
-        self.work += len(event.token_ids) * event.density
+        self.work += event.passes * event.density
 
     @property
     def drafted(self) -> int:
