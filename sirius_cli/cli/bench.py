@@ -80,6 +80,7 @@ def bench(
     draft_precision: options.DraftPrecision = None,
     draft_group: options.DraftGroup = None,
     draft_lookup: options.DraftLookup = None,
+    tree_width: options.TreeWidth = None,
     window: options.Window = None,
     plan_for: options.PlanFor = None,
     confidence: options.Confidence = None,

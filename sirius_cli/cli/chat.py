@@ -41,6 +41,7 @@ def chat(
     draft_precision: options.DraftPrecision = None,
     draft_group: options.DraftGroup = None,
     draft_lookup: options.DraftLookup = None,
+    tree_width: options.TreeWidth = None,
     window: options.Window = None,
     plan_for: options.PlanFor = None,
     confidence: options.Confidence = None,

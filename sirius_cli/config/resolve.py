@@ -22,6 +22,7 @@ _VARIABLES = {
     "draft.precision": "SIRIUS_DRAFT_PRECISION",
     "draft.group": "SIRIUS_DRAFT_GROUP",
     "draft.lookup": "SIRIUS_DRAFT_LOOKUP",
+    "draft.tree_width": "SIRIUS_TREE_WIDTH",
     "correction.window": "SIRIUS_WINDOW",
     "correction.plan_for": "SIRIUS_PLAN_FOR",
     "correction.confidence": "SIRIUS_CONFIDENCE",

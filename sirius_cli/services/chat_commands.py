@@ -34,6 +34,7 @@ _SETTINGS = {
     "draft-precision": _Setting("draft.precision", str),
     "draft-group": _Setting("draft.group", int),
     "draft-lookup": _Setting("draft.lookup", int),
+    "tree-width": _Setting("draft.tree_width", int),
     "window": _Setting("correction.window", value_of),
     "plan-for": _Setting("correction.plan_for", str),
     "confidence": _Setting("correction.confidence", float),

@@ -75,6 +75,7 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
         "draft.precision": "int4",
         "draft.group": 128,
         "draft.lookup": 3,
+        "draft.tree_width": 4,
         "correction.enabled": False,
         "correction.window": 3,
         "correction.plan_for": "read",
@@ -103,6 +104,7 @@ def test_every_variable_is_heard() -> None:
         "SIRIUS_DRAFT_PRECISION": "int8",
         "SIRIUS_DRAFT_GROUP": "64",
         "SIRIUS_DRAFT_LOOKUP": "4",
+        "SIRIUS_TREE_WIDTH": "8",
         "SIRIUS_WINDOW": "auto",
         "SIRIUS_PLAN_FOR": "read",
         "SIRIUS_CONFIDENCE": "0.5",
@@ -121,6 +123,7 @@ def test_every_variable_is_heard() -> None:
         "precision": "int8",
         "group": 64,
         "lookup": 4,
+        "tree_width": 8,
     }
     correction = {
         "enabled": False,

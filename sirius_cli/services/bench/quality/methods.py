@@ -23,6 +23,7 @@ _SHORT = {
     "precision": "draft.precision",
     "group": "draft.group",
     "lookup": "draft.lookup",
+    "tree_width": "draft.tree_width",
     "window": "correction.window",
     "plan_for": "correction.plan_for",
     "confidence": "correction.confidence",
