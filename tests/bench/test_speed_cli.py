@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from correction_streams import HEADER, answer, record
+from correction_streams import HEADER, answer, branched, record
 from test_speed_measure import FakeEngine, clock
 
 from sirius_cli import main as entry
@@ -207,6 +207,17 @@ def test_a_trace_with_look_ups_predicts_nothing(sirius: Run, tmp_path: Path) -> 
         code, out, err = sirius(*command, "--advance-from", str(made))
         assert (code, out) == (4, "")
         assert "were looked up" in err
+        assert err.count("\n") == 1
+
+
+def test_a_trace_of_trees_predicts_nothing(sirius: Run, tmp_path: Path) -> None:
+    profile = Profile(draft=DraftSpec(tree_width=4))
+    made = record(tmp_path / "trees.jsonl", branched(), header=TraceHeader("m", "cpu", profile))
+    for command in (["plan"], ["speed", *SMALL]):
+        code, out, err = sirius(*command, "--advance-from", str(made))
+        assert (code, out) == (4, "")
+        assert "are trees, whose acceptance says nothing of chains" in err
+        assert "--tree-width 1" in err
         assert err.count("\n") == 1
 
 

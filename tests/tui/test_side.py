@@ -1,8 +1,8 @@
 """The right-hand side: windows, layers and figures as lines; the widgets draw what is new, in ASCII and in any size."""
 
 import asyncio
-from collections.abc import Sequence
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
