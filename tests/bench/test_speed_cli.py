@@ -177,6 +177,8 @@ def test_a_plan_tells_what_makes_it_too_bright(sirius: Run, tmp_path: Path) -> N
         (["--random-weights", "qwen2.5-7b", "--profile", "exact"], 2, "--profile needs real weights"),
         (["--random-weights", "qwen2.5-7b", "--window", "4"], 2, "--window needs real weights"),
         (["--draft-lookup", "foo"], 2, "--draft-lookup cannot be 'foo'; give whole numbers with commas between"),
+        (["--tree-width", "17"], 2, "--tree-width: draft.tree_width: must be less than or equal to 16, not 17"),
+        (["--random-weights", "qwen2.5-7b", "--tree-width", "4"], 2, "--tree-width needs real weights"),
         (["--draft-lookup", "-1"], 2, "--draft-lookup: draft.lookup: must be greater than or equal to 0, not -1"),
         (["--random-weights", "qwen2.5-7b", "--draft-lookup", "4"], 2, "--draft-lookup needs real weights"),
         (["--random-weights", "qwen2.5-7b", "--baseline", "all"], 2, "--baseline needs real weights"),
@@ -198,6 +200,13 @@ def test_profiles_and_look_ups_are_combined(sirius: Run) -> None:
     assert [row["name"] for row in rows[1:]] == ["exact, window 8, lookup 0", "exact, window 8, lookup 3"]
     assert [row["profile"]["draft"]["lookup"] for row in rows[1:]] == [0, 3]
     assert [row["looked_up"] for row in rows] == [None, None, 0.0]  # the fake engine never copies
+
+
+def test_profiles_are_decoded_with_trees_of_every_width(sirius: Run) -> None:
+    _, out, _ = sirius("speed", *SMALL, "--profile", "sirius", "--tree-width", "1,4", "--json")
+    rows = json.loads(out)["end_to_end"]
+    assert [row["name"] for row in rows[1:]] == ["sirius, tree-width 1", "sirius, tree-width 4"]
+    assert [row["profile"]["draft"]["tree_width"] for row in rows[1:]] == [1, 4]
 
 
 def test_a_trace_with_look_ups_predicts_nothing(sirius: Run, tmp_path: Path) -> None:

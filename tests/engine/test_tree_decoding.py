@@ -14,7 +14,7 @@ from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.trees.loop import TreeLoop
 
-fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBA = Ops("numba", "test")
 
 
@@ -173,6 +173,26 @@ def test_trees_go_further_than_chains(tiny_model):
     ]
     assert advances == sorted(advances)
     assert advances[0] < advances[-1]
+
+
+@fuzz
+@given(
+    method=st.sampled_from(["coarse", "fine"]),
+    width=st.integers(2, 16),
+    window=st.integers(2, 9),
+    spec=st.builds(
+        SamplingSpec,
+        temperature=st.sampled_from([0.3, 1.0, 2.0]),
+        top_p=st.sampled_from([0.5, 1.0]),
+        top_k=st.sampled_from([0, 5]),
+        seed=st.integers(0, 99),
+    ),
+)
+def test_exact_sampling_is_dense_sampling_with_the_same_seed(method, width, window, spec, tiny_model):
+    """Nothing but the tokens of the text is drawn, in their order."""
+    engine, sampled = make_engine(tiny_model("llama")[0]), request(30, sampling=spec)
+    chosen = profile(method, accept="exact", window=window, tree_width=width)
+    assert ids_of(generate(engine, chosen, sampled)) == ids_of(generate(engine, DENSE, sampled))
 
 
 @pytest.mark.parametrize("accept", ["exact", "likelihood"])

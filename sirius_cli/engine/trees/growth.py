@@ -40,7 +40,7 @@ class Growth:
         """Add a level by the draft's ``logits[N, V]`` after the ``N`` tokens of the present one."""
         rows = [row for row, node in enumerate(self.level) if node in self._open]
         parents = [self.level[row] for row in rows]
-        likely, tokens = logits[rows].double().log_softmax(-1).topk(min(self._width, logits.shape[-1]))
+        likely, tokens = logits[rows].log_softmax(-1).topk(min(self._width, logits.shape[-1]))
         scores = likely + torch.tensor(self._scores(parents), dtype=torch.double, device=logits.device)[:, None]
         best = scores.flatten().topk(min(self._width, scores.numel()))
         found = zip(
