@@ -394,7 +394,4 @@ class Engine(Measured):
         return KVCache(config, rows, tokens, dtype=placement.dtype, device=placement.device)
 
     def _statistic(self, rows: int) -> NeuronStatistic | None:
-        if not self._learns:
-            return None
-        config = self.model.config
-        return NeuronStatistic(len(config.layers), rows, config.intermediate_size, self._placement.device)
+        return NeuronStatistic(self.model.down_norms, rows) if self._learns else None

@@ -46,7 +46,7 @@ class Probe:
         self._cache = KVCache(model.config, 1, depth + room, dtype=dtype, device=device)
         generator = torch.Generator().manual_seed(seed)
         self._ids = torch.randint(model.weights.embedding.shape[0], (depth + room,), generator=generator).tolist()
-        self._statistic = NeuronStatistic(len(model.config.layers), 1, model.config.intermediate_size, device)
+        self._statistic = NeuronStatistic(model.down_norms, 1)
         self._watch = Watch()
         self._fill()
 

@@ -63,7 +63,7 @@ def test_a_step_touches_what_is_said(method, tokens, tiny_model):
     decoder.run(torch.ones(1, context, dtype=torch.int64), torch.tensor([0]), cache)
     mlp = dense_mlp
     if method != "dense":
-        statistic = NeuronStatistic(len(config.layers), 1, config.intermediate_size)
+        statistic = NeuronStatistic(decoder.down_norms, 1)
         spec, counts = DraftSpec(method=method, keep=0.4), parameter_counts(config)
         mlp = make_policy(spec, statistic, config.intermediate_size, 1, counts, WeightSizes(), decoder.ops)
         mlp.begin(0)

@@ -17,8 +17,8 @@ def assert_holds(engine, cache, ids):
 
 def scores_of(engine, ids):
     """The statistic of ``ids`` read densely."""
-    config, cache = engine.model.config, KVCache(engine.model.config, 1, len(ids), dtype=torch.float32)
-    statistic = NeuronStatistic(len(config.layers), 1, config.intermediate_size)
+    cache = KVCache(engine.model.config, 1, len(ids), dtype=torch.float32)
+    statistic = NeuronStatistic(engine.model.down_norms, 1)
     engine.model.run(torch.tensor([ids]), torch.tensor([0]), cache, mlp=statistic)
     statistic.fold([0], [len(ids)], [len(ids)])
     return statistic.scores

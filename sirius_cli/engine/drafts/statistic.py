@@ -1,7 +1,8 @@
 """The coarse statistic: how much each neuron has done for the text so far.
 
-GRIFFIN (Dong et al., arXiv 2404.01365): every token's activations are scaled to unit length, and a neuron's score is
-the root of its summed squares. Sums are kept without the root, which no ranking needs; so texts can be added up.
+GRIFFIN (Dong et al., arXiv 2404.01365) scales every token's activations to unit length and sums their squares. Here a
+neuron's sum also counts by the squared norm of its down row: what skipping it takes from the layer's output, which it
+leaves by that row alone. Sums are kept without a root, which no ranking needs; so texts can be added up.
 """
 
 import torch
@@ -13,11 +14,16 @@ _MOST_WAITING = 16  # tokens whose activations are kept, a megabyte each for a m
 
 
 class NeuronStatistic(Watch):
-    """Scores of the committed text; watches the dense passes to learn them."""
+    """Scores of the committed text; watches the dense passes to learn them.
 
-    def __init__(self, layers: int, rows: int, neurons: int, device: torch.device | str = "cpu") -> None:
+    ``norms`` are :attr:`sirius_cli.engine.models.decoder.Decoder.down_norms`, ``fp32[layers, F]``.
+    """
+
+    def __init__(self, norms: torch.Tensor, rows: int) -> None:
         super().__init__()
-        self._scores = torch.zeros(layers, rows, neurons, device=device)
+        layers, neurons = norms.shape
+        self._norms = norms
+        self._scores = torch.zeros(layers, rows, neurons, device=norms.device)
         self._waiting: list[tuple[list[int], list[torch.Tensor]]] = []
 
     @property
@@ -35,7 +41,7 @@ class NeuronStatistic(Watch):
         """Add the last pass, ``lengths[i]`` tokens of the cache's ``rows[i]``: the first ``counts[i]`` of these."""
         for row, layers in zip(rows, self._squares(lengths, counts), strict=True):
             for layer, squares in enumerate(layers):
-                self._scores[layer, row] += _weights(squares) @ squares
+                self._scores[layer, row] += _weights(squares) @ squares * self._norms[layer]
         self._seen = []
 
     def fold_later(self, rows: list[int]) -> None:
@@ -52,13 +58,14 @@ class NeuronStatistic(Watch):
         rows = torch.tensor([row for rows, _ in self._waiting for row in rows], device=self._scores.device)
         for layer, hidden in enumerate(zip(*(seen for _, seen in self._waiting), strict=True)):
             squares = torch.cat(hidden).float().square()
-            self._scores[layer].index_add_(0, rows, _weights(squares)[:, None] * squares)
+            self._scores[layer].index_add_(0, rows, _weights(squares)[:, None] * squares * self._norms[layer])
         self._waiting = []
 
     def fold_first(self, count: torch.Tensor) -> None:
         """As :meth:`fold` for a pass of the only row, where only the device knows ``count[1]``."""
         for layer, squares in enumerate(self._layers(slice(None))):
-            self._scores[layer, 0] += (_weights(squares) * first(count, squares.shape[0])) @ squares
+            weights = _weights(squares) * first(count, squares.shape[0])
+            self._scores[layer, 0] += weights @ squares * self._norms[layer]
 
 
 def _weights(squares: torch.Tensor) -> torch.Tensor:

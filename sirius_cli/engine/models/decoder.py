@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
 import torch
@@ -17,6 +17,7 @@ from sirius_cli.engine.models.rope import Rope
 from sirius_kernels.attention.tree import depths, roots
 from sirius_kernels.block.op import AttentionBlock, MlpBlock, Watch
 from sirius_kernels.block.weights import Around, AttentionWeights, Norm
+from sirius_kernels.quant.matrix import Down
 
 
 class MlpRunner(Protocol):
@@ -56,6 +57,11 @@ class Decoder:
         self._ropes = [Rope(spec, weights.embedding.device) for spec in config.ropes]
         # Gemma was trained with its multiplier rounded to the model's dtype.
         self._embedding_multiplier = torch.tensor(config.embedding_multiplier, dtype=weights.embedding.dtype).item()
+
+    @cached_property
+    def down_norms(self) -> torch.Tensor:
+        """``fp32[L, F]``: the squared norm of each neuron's down row, the weights being native."""
+        return torch.stack([_squared_norms(layer.mlp.down_t) for layer in self.weights.layers])
 
     def run(
         self,
@@ -159,3 +165,8 @@ class Decoder:
         else:
             normalise_across_heads_(qkv[:, :, :heads], weight[:heads], eps)
             normalise_across_heads_(qkv[:, :, heads:both], weight[heads:], eps)
+
+
+def _squared_norms(rows: Down) -> torch.Tensor:
+    assert isinstance(rows, torch.Tensor)
+    return torch.linalg.vector_norm(rows, dim=-1, dtype=torch.float32).square()
