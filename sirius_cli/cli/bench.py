@@ -75,6 +75,7 @@ def bench(
     profile: _Profile = None,
     method: options.Method = None,
     keep: options.Keep = None,
+    draft_layers: options.DraftLayers = None,
     refresh: options.Refresh = None,
     decay: options.Decay = None,
     draft_precision: options.DraftPrecision = None,

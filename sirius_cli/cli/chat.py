@@ -36,6 +36,7 @@ def chat(
     profile: options.ProfileName = None,
     method: options.Method = None,
     keep: options.Keep = None,
+    draft_layers: options.DraftLayers = None,
     refresh: options.Refresh = None,
     decay: options.Decay = None,
     draft_precision: options.DraftPrecision = None,

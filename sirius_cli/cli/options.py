@@ -60,6 +60,10 @@ ProfileName = Annotated[
 ]
 Method = Annotated[str | None, _option("--method", metavar="dense|coarse|fine", help="Which weights a draft uses.")]
 Keep = Annotated[float | None, _option("--keep", help="Fraction of neurons kept.")]
+DraftLayers = Annotated[
+    str | None,
+    _option("--draft-layers", metavar="0.75+22x0.4+…", help="Coarse: a keep for each layer, or none, with + between."),
+]
 Refresh = Annotated[
     int | None, _option("--refresh", help="Coarse: choose the neurons anew after so many checks; 0: never.")
 ]
@@ -141,6 +145,7 @@ _OVERRIDES = (
     _Override("--griffin", "draft.method", lambda _: "coarse"),
     _Override("--cats", "draft.method", lambda _: "fine"),
     _Override("--keep", "draft.keep"),
+    _Override("--draft-layers", "draft.layers"),
     _Override("--refresh", "draft.refresh"),
     _Override("--decay", "draft.decay"),
     _Override("--draft-precision", "draft.precision"),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sirius_cli.config.resolve import ResolvedProfile
-from sirius_cli.core.profile import Profile
+from sirius_cli.core.profile import DraftSpec, Profile
 from sirius_cli.errors import UsageError
 
 
@@ -19,6 +19,7 @@ class Idle:
 
 
 _DENSE = Idle("a dense draft uses all neurons", "method", "coarse", "sirius")
+_BY_LAYER = Idle("every layer has a keep of its own", "draft-layers", "none", "sirius")
 _NOT_COARSE = Idle("only a coarse draft chooses neurons for a whole text", "method", "coarse", "sirius")
 _NATIVE = Idle("drafts read the weights as they are", "draft-precision", "int8", "exact")
 _NO_INT4 = Idle("only an int4 copy has matrices that could keep more bits", "draft-precision", "int4", "turbo")
@@ -27,7 +28,7 @@ _EXACT = Idle("the exact rule knows no likelihood", "accept", "likelihood", "sir
 
 # Windows, rules and confidences are not here: the dashboard can switch checks on.
 _RULES: dict[str, tuple[Callable[[Profile], bool], Idle]] = {
-    "draft.keep": (lambda profile: profile.draft.method == "dense", _DENSE),
+    "draft.layers": (lambda profile: profile.draft.method != "coarse", _NOT_COARSE),
     "draft.refresh": (lambda profile: profile.draft.method != "coarse", _NOT_COARSE),
     "draft.decay": (lambda profile: profile.draft.method != "coarse", _NOT_COARSE),
     "draft.group": (lambda profile: profile.draft.precision == "native", _NATIVE),
@@ -40,8 +41,16 @@ _RULES: dict[str, tuple[Callable[[Profile], bool], Idle]] = {
 
 def idle(key: str, profile: Profile) -> Idle | None:
     """Why ``key`` has no effect in ``profile``; None if it has one."""
+    if key == "draft.keep":
+        return _idle_keep(profile.draft)
     holds, found = _RULES.get(key, (lambda _: False, None))
     return found if holds(profile) else None
+
+
+def _idle_keep(draft: DraftSpec) -> Idle | None:
+    if draft.keeps:
+        return _BY_LAYER
+    return _DENSE if draft.method == "dense" else None
 
 
 def refuse_idle_flags(resolved: ResolvedProfile) -> None:

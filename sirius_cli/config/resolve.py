@@ -17,6 +17,7 @@ Override = tuple[object, str]
 _VARIABLES = {
     "draft.method": "SIRIUS_METHOD",
     "draft.keep": "SIRIUS_KEEP",
+    "draft.layers": "SIRIUS_DRAFT_LAYERS",
     "draft.refresh": "SIRIUS_REFRESH",
     "draft.decay": "SIRIUS_DECAY",
     "draft.precision": "SIRIUS_DRAFT_PRECISION",

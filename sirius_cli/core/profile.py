@@ -1,9 +1,12 @@
 """A profile says how tokens are drafted and checked. It is data: frozen, validated, without behaviour."""
 
+from statistics import fmean
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
+
+from sirius_cli.core.keeps import parse_keeps, spell_keeps
 
 Method = Literal["dense", "coarse", "fine"]
 Precision = Literal["native", "int8", "int4"]
@@ -26,6 +29,9 @@ class DraftSpec(_Part):
 
     method: Method = Field(default="coarse", description="dense, coarse (one set a prompt) or fine (one set a token)")
     keep: float = Field(default=0.5, gt=0.0, le=1.0, description="fraction of the neurons kept")
+    layers: str = Field(
+        default="", description="coarse: in place of keep, one for each layer, such as 0.75+22x0.4+1; none: all alike"
+    )
     refresh: int = Field(default=0, ge=0, description="coarse: choose the set anew after so many checks; 0: never")
     decay: float = Field(
         default=1.0, gt=0.0, le=1.0, description="coarse: what a check leaves of the weight of all text before it"
@@ -50,6 +56,28 @@ class DraftSpec(_Part):
             return "+".join(name for name in MATRICES if name in named)  # one spelling for each choice
         raise PydanticCustomError("int8", f"Input should be of {', '.join(MATRICES)}, with + between")
 
+    @field_validator("layers", mode="plain")
+    @classmethod
+    def _check_layers(cls, value: object) -> object:
+        if value in ("", "none"):
+            return ""
+        try:
+            return spell_keeps(parse_keeps(value if isinstance(value, str) else ""))
+        except ValueError as error:
+            raise PydanticCustomError(
+                "layers", "Input should be none, or keeps above 0 and at most 1 with + between, such as 0.75+22x0.4+1"
+            ) from error
+
+    @property
+    def keeps(self) -> tuple[float, ...]:
+        """The keeps by layer; none where all layers have the same, :attr:`keep`."""
+        return parse_keeps(self.layers) if self.layers and self.method == "coarse" else ()
+
+    @property
+    def mean_keep(self) -> float:
+        """The fraction of all neurons that a step uses."""
+        return fmean(self.keeps or (self.keep,))
+
     @property
     def native_dense(self) -> bool:
         """Whether a step reads all weights as they are: then no step is worth drafting with."""
@@ -70,7 +98,9 @@ class DraftSpec(_Part):
         """What tells its steps from those of others: "coarse 0.5", "dense int4 g32"."""
         parts: list[str] = [self.method]
         if self.method != "dense":
-            parts.append(f"{self.keep:g}")
+            parts.append(f"{self.mean_keep:.4g}")
+        if self.keeps:
+            parts.append(f"by layer {min(self.keeps):g}-{max(self.keeps):g}")
         if self.precision != "native":
             parts += [self.precision, f"g{self.group}"]
         if self.precision == "int4" and self.int8:

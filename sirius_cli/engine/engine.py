@@ -15,7 +15,7 @@ from sirius_cli.engine.correction import CorrectionLoop
 from sirius_cli.engine.device import Placement, place
 from sirius_cli.engine.drafts import make_policy
 from sirius_cli.engine.drafts.making import quantise
-from sirius_cli.engine.drafts.policy import DraftPolicy
+from sirius_cli.engine.drafts.policy import DraftPolicy, keeps_of
 from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.forward import run_rows
@@ -113,6 +113,7 @@ class Engine(Measured):
         start = perf_counter()
         placement = place(device, dtype, threads)
         config = read_config(folder)
+        keeps_of(profile.draft, len(config.layers))
         expect_memory(parameter_counts(config), profile.draft, placement)
         weights = load_weights(folder, config, dtype=placement.dtype, device=placement.device)
         model = Decoder(config, weights, placement.ops)

@@ -29,6 +29,7 @@ class _Setting:
 _SETTINGS = {
     "method": _Setting("draft.method", str),
     "keep": _Setting("draft.keep", float),
+    "draft-layers": _Setting("draft.layers", str),
     "refresh": _Setting("draft.refresh", int),
     "decay": _Setting("draft.decay", float),
     "draft-precision": _Setting("draft.precision", str),

@@ -269,7 +269,7 @@ def _method(profile: Profile) -> str:
         return "dense"
     parts: list[str] = [draft.method]
     if draft.method != "dense":
-        parts.append(f"{draft.keep:.0%}")
+        parts.append(f"{draft.mean_keep:.0%}")
     if draft.precision != "native":
         parts.append(draft.precision)
     if profile.trees:

@@ -43,6 +43,7 @@ def profile(
     method: str,
     *,
     keep: float = 0.5,
+    layers: str = "",
     refresh: int = 0,
     decay: float = 1.0,
     precision: str = "native",
@@ -53,7 +54,7 @@ def profile(
 ) -> Profile:
     draft = DraftSpec.model_validate(
         {
-            "method": method, "keep": keep, "refresh": refresh, "decay": decay, "precision": precision, "group": group,
+            "method": method, "keep": keep, "layers": layers, "refresh": refresh, "decay": decay, "precision": precision, "group": group,
             "lookup": lookup, "tree_width": tree_width,
         }
     )  # fmt: skip

@@ -21,6 +21,7 @@ def check(name: str, env: dict[str, str] | None = None, **flags: Any) -> None:
         ("exact", {"draft_keep": 0.4}, "add --method coarse, or choose --profile sirius"),
         ("sirius-fine", {"draft_refresh": 1}, "add --method coarse, or choose --profile sirius"),
         ("exact", {"draft_decay": 0.9}, "add --method coarse, or choose --profile sirius"),
+        ("sirius-fine", {"draft_layers": "24x0.5"}, "add --method coarse, or choose --profile sirius"),
         ("sirius", {"draft_group": 64}, "add --draft-precision int8, or choose --profile exact"),
         ("exact", {"draft_int8": "head"}, "add --draft-precision int4, or choose --profile turbo"),
         ("dense", {"draft_tree_width": 4}, "add --method coarse, or choose --profile sirius"),
@@ -53,3 +54,10 @@ def test_what_a_profile_says_itself_is_no_mistake() -> None:
     profile = resolve_profile("dense", {}, {})
     assert any(idle(key, profile.profile) for key in FIELDS)
     refuse_idle_flags(profile)
+
+
+def test_one_keep_has_no_effect_beside_those_by_layer() -> None:
+    with pytest.raises(UsageError, match="every layer has a keep of its own") as refused:
+        check("sirius", draft_layers="24x0.5", draft_keep=0.4)
+    assert refused.value.hint == "add --draft-layers none, or choose --profile sirius"
+    check("sirius", draft_layers="none", draft_keep=0.4)

@@ -70,6 +70,7 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
     values = {
         "draft.method": "fine",
         "draft.keep": 1,
+        "draft.layers": "0.75+2x0.5",
         "draft.refresh": 2,
         "draft.decay": 0.9,
         "draft.precision": "int4",
@@ -100,6 +101,7 @@ def test_every_variable_is_heard() -> None:
     env = {
         "SIRIUS_METHOD": "fine",
         "SIRIUS_KEEP": "1",
+        "SIRIUS_DRAFT_LAYERS": "0.5+0.5+1.0",
         "SIRIUS_REFRESH": "2",
         "SIRIUS_DECAY": "0.9",
         "SIRIUS_DRAFT_PRECISION": "int8",
@@ -120,6 +122,7 @@ def test_every_variable_is_heard() -> None:
     assert resolved.profile.draft.model_dump() == {
         "method": "fine",
         "keep": 1.0,
+        "layers": "2x0.5+1",
         "refresh": 2,
         "decay": 0.9,
         "precision": "int8",

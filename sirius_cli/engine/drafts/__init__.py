@@ -5,7 +5,15 @@ from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.drafts.coarse import CoarseDraft
 from sirius_cli.engine.drafts.dense import DenseDraft
 from sirius_cli.engine.drafts.fine import FineDraft
-from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost, WeightSizes, coarse_cost, fine_cost, step_cost
+from sirius_cli.engine.drafts.policy import (
+    DraftPolicy,
+    StepCost,
+    WeightSizes,
+    coarse_cost,
+    fine_cost,
+    keeps_of,
+    step_cost,
+)
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.models.counts import ParameterCounts
 
@@ -23,7 +31,7 @@ def make_policy(
 ) -> DraftPolicy | None:
     """The policy of ``spec`` for texts whose ``statistic`` is known; None for native dense, which drafts nothing.
 
-    ``sizes`` are those of weights as drafts read them.
+    ``sizes`` are those of weights as drafts read them. Raises ``UsageError`` for keeps of another number of layers.
     """
     if spec.native_dense:
         return None
@@ -33,8 +41,9 @@ def make_policy(
         return FineDraft(spec.keep, neurons, counts, sizes, rows=rows, masked=masked)
     if statistic is None:
         raise ValueError("a coarse draft needs the statistic of its text")
+    keeps = keeps_of(spec, counts.layers)
     return CoarseDraft(
-        statistic, spec.keep, counts, sizes, ops, refresh=spec.refresh, decay=spec.decay, masked=masked
+        statistic, keeps, counts, sizes, ops, refresh=spec.refresh, decay=spec.decay, masked=masked
     )  # fmt: skip
 
 
@@ -42,7 +51,7 @@ def cost_of(spec: DraftSpec, neurons: int, counts: ParameterCounts, sizes: Weigh
     """What a step of ``spec`` costs on a single text, where it really skips; None for native dense."""
     match spec.method:
         case "coarse":
-            return coarse_cost(spec.keep, neurons, counts, sizes)
+            return coarse_cost(keeps_of(spec, counts.layers), neurons, counts, sizes)
         case "fine":
             return fine_cost(spec.keep, neurons, counts, sizes)
     return None if spec.native_dense else step_cost(counts, sizes)

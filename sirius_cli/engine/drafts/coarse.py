@@ -1,5 +1,7 @@
 """Coarse drafts: one set of neurons for a whole prompt."""
 
+from collections.abc import Sequence
+
 import torch
 
 from sirius_cli.engine.backend import Ops
@@ -10,7 +12,9 @@ from sirius_kernels.block.op import MlpBlock
 
 
 class CoarseDraft:
-    """Uses the neurons with the highest scores, the same for every token. Nothing else is read.
+    """Uses the neurons with the highest scores, ``keeps[layer]`` of each layer, the same for every token.
+
+    Nothing else is read.
 
     They are chosen once the prompt has been read, and anew after every ``refresh`` checks (0: never). A check leaves
     ``decay`` of the weight of all that was read before the next one. With several rows each row has its own set; then
@@ -20,7 +24,7 @@ class CoarseDraft:
     def __init__(
         self,
         statistic: NeuronStatistic,
-        keep: float,
+        keeps: Sequence[float],
         counts: ParameterCounts,
         sizes: WeightSizes,
         ops: Ops,
@@ -29,13 +33,13 @@ class CoarseDraft:
         decay: float = 1.0,
         masked: bool = False,
     ) -> None:
-        layers, rows, neurons = statistic.scores.shape
+        _, rows, neurons = statistic.scores.shape
         self.masked = masked or rows > 1
-        self.cost: StepCost = coarse_cost(keep, neurons, counts, sizes, masked=self.masked)
+        self.cost: StepCost = coarse_cost(keeps, neurons, counts, sizes, masked=self.masked)
         self._statistic, self._ops = statistic, ops
-        self._count = kept_neurons(keep, neurons)
+        kept = [kept_neurons(keep, neurons) for keep in keeps]
         # Lists that stay where they are: what has been recorded for a GPU goes on reading them.
-        self._active = list(torch.empty(layers, self._count, dtype=torch.int32, device=statistic.scores.device))
+        self._active = [torch.empty(count, dtype=torch.int32, device=statistic.scores.device) for count in kept]
         self._masks = torch.zeros_like(statistic.scores) if self.masked else None
         self._focused = [0]
         self._refresh, self._decay = refresh, decay
@@ -63,7 +67,7 @@ class CoarseDraft:
         if self._masks is not None:
             self._masks[:, row] = 0.0
         for layer, (active, scores) in enumerate(zip(self._active, self._statistic.scores[:, row], strict=True)):
-            active.copy_(self._ops.select_rows(scores, self._count))
+            active.copy_(self._ops.select_rows(scores, len(active)))
             if self._masks is not None:
                 self._masks[layer, row, active.long()] = 1.0
 

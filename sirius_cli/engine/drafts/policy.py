@@ -1,12 +1,15 @@
 """What every draft policy offers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
+from sirius_cli.core.profile import DraftSpec
 from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.models.counts import ParameterCounts
+from sirius_cli.errors import UsageError
 from sirius_kernels.block.op import MlpBlock
 
 
@@ -94,10 +97,10 @@ def step_cost(
 
 
 def coarse_cost(
-    keep: float, neurons: int, counts: ParameterCounts, sizes: WeightSizes, *, masked: bool = False
+    keeps: Sequence[float], neurons: int, counts: ParameterCounts, sizes: WeightSizes, *, masked: bool = False
 ) -> StepCost:
-    """The cost of a step that uses ``keep`` of all ``neurons`` of a layer, and nothing of the others."""
-    kept = kept_neurons(keep, neurons) / neurons
+    """The cost of a step that uses ``keeps[layer]`` of the ``neurons`` of each layer, and nothing of the others."""
+    kept = sum(kept_neurons(keep, neurons) for keep in keeps) / (len(keeps) * neurons)
     return step_cost(counts, sizes, gate=kept, up=kept, down=kept, masked=masked)
 
 
@@ -107,6 +110,16 @@ def fine_cost(
     """The cost of a step that must see every gate before it knows which ``keep`` of the neurons to use."""
     kept = kept_neurons(keep, neurons) / neurons
     return step_cost(counts, sizes, up=kept if counts.gate else 1.0, down=kept, masked=masked)
+
+
+def keeps_of(spec: DraftSpec, layers: int) -> tuple[float, ...]:
+    """The keep of each of a model's ``layers``. Raises ``UsageError`` where the profile's are another number."""
+    if spec.keeps and len(spec.keeps) != layers:
+        raise UsageError(
+            f"the profile has keeps for {len(spec.keeps)} layers, but the model has {layers}",
+            "make a profile for this model with sirius calibrate, or add --draft-layers none",
+        )
+    return spec.keeps or (spec.keep,) * layers
 
 
 def kept_neurons(keep: float, neurons: int) -> int:

@@ -91,6 +91,8 @@ def _costs(source: str, times: Mapping[tuple[str, int], float], draft: DraftSpec
 
 
 def _how_to_measure(draft: DraftSpec) -> str:
+    if draft.keeps:
+        return "leave out --costs: steps with a keep for each layer are measured with the trace's profile alone"
     flags = [] if draft.method == "dense" else [f"--keep {draft.keep:g}"]
     if draft.precision != "native":
         flags += [f"--draft-precision {draft.precision}", f"--draft-group {draft.group}"]

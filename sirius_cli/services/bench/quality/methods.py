@@ -18,6 +18,7 @@ DRAFT = "draft"
 _SHORT = {
     "method": "draft.method",
     "keep": "draft.keep",
+    "layers": "draft.layers",
     "refresh": "draft.refresh",
     "decay": "draft.decay",
     "precision": "draft.precision",

@@ -95,6 +95,7 @@ def flattened(profile: Profile) -> dict[str, str]:
     idle = {"group"} if draft.precision == "native" else set()
     idle |= set() if draft.precision == "int4" and draft.int8 else {"int8"}
     idle |= {"keep", "refresh", "decay"} if draft.method == "dense" else set()
+    idle |= {"keep"} if draft.keeps else {"layers"}
     idle |= set() if profile.looks_up else {"lookup"}
     idle |= set() if profile.trees else {"tree_width"}
     kept = check if profile.corrects else {"enabled": False}
