@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from sirius_cli import __version__
-from sirius_cli.cli import bench, chat, demo, doctor, inspect, output
+from sirius_cli.cli import bench, calibrate, chat, demo, doctor, inspect, output
 
 
 class _Lazy(TyperGroup):
@@ -28,6 +28,7 @@ app = typer.Typer(name="sirius", pretty_exceptions_enable=False, rich_markup_mod
 app.command("chat")(chat.chat)
 app.command("demo")(demo.demo)
 app.add_typer(bench.app, name="bench")
+app.command("calibrate")(calibrate.calibrate)
 for name, text in {
     "models": "Models: list, show, pull, rm.",
     "profiles": "Profiles: list, show, validate.",

@@ -59,4 +59,9 @@ def _bar() -> Iterator[Progress]:
 
 
 def _amount(event: ProgressEvent) -> str:
-    return f"{event.done / 1e6:.0f} of {event.total / 1e6:.0f} MB" if event.total else ""
+    if not event.total:
+        return ""
+    if not event.unit:
+        return f"{event.done / 1e6:.0f} of {event.total / 1e6:.0f} MB"
+    left = "" if event.remaining is None else ", {}:{:02d} left".format(*divmod(round(event.remaining), 60))
+    return f"{event.done} of {event.total} {event.unit}{left}"

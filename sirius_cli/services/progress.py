@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """``stage`` is the sentence to show. ``done`` and ``total`` are bytes; a ``total`` of None is not known.
+    """``stage`` is the sentence to show. ``done`` and ``total`` are bytes, or what ``unit`` says.
+
+    A ``total`` of None is not known; ``remaining`` are the seconds to the end, as far as can be told.
 
     What is ``fleeting`` is worth showing while it lasts, and not worth a line in a log.
     """
@@ -16,6 +18,8 @@ class ProgressEvent:
     done: int = 0
     total: int | None = None
     fleeting: bool = False
+    unit: str = ""
+    remaining: float | None = None
 
 
 Progress = Callable[[ProgressEvent], None]

@@ -54,8 +54,8 @@ def profile(
 ) -> Profile:
     draft = DraftSpec.model_validate(
         {
-            "method": method, "keep": keep, "layers": layers, "refresh": refresh, "decay": decay, "precision": precision, "group": group,
-            "lookup": lookup, "tree_width": tree_width,
+            "method": method, "keep": keep, "layers": layers, "refresh": refresh, "decay": decay,
+            "precision": precision, "group": group, "lookup": lookup, "tree_width": tree_width,
         }
     )  # fmt: skip
     return Profile(draft=draft, correction=CorrectionSpec(**correction))

@@ -122,7 +122,7 @@ def test_programs_give_the_same_tokens(tiny_model):
 def test_another_number_of_layers_is_refused_in_one_line(tiny_model):
     engine = make_engine(tiny_model("llama")[0])
     chosen = profile("coarse", layers="4x0.5")
-    with pytest.raises(UsageError, match="^the profile has keeps for 4 layers, but the model has 3; ") as refused:
+    with pytest.raises(UsageError, match=r"^the profile has keeps for 4 layers, but the model has 3; ") as refused:
         generate(engine, chosen, request())
     assert "sirius calibrate" in refused.value.hint
     with pytest.raises(UsageError, match="4 layers"):

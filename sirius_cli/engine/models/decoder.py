@@ -169,4 +169,5 @@ class Decoder:
 
 def _squared_norms(rows: Down) -> torch.Tensor:
     assert isinstance(rows, torch.Tensor)
-    return torch.linalg.vector_norm(rows, dim=-1, dtype=torch.float32).square()
+    norms: torch.Tensor = torch.linalg.vector_norm(rows, dim=-1, dtype=torch.float32)
+    return norms.square()

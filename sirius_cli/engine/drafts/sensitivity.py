@@ -1,0 +1,129 @@
+"""How much it costs a model to skip neurons of one layer, on a text."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sirius_cli.engine.backend import Ops
+from sirius_cli.engine.drafts.policy import kept_neurons
+from sirius_cli.engine.drafts.statistic import NeuronStatistic
+from sirius_cli.engine.forward import run_rows
+from sirius_cli.engine.kv_cache import KVCache
+from sirius_cli.engine.models.decoder import Decoder, dense_mlp
+from sirius_kernels.block.op import MlpBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """What skipping neurons of one layer costs, all other layers being dense.
+
+    ``divergence`` is that of the model's next tokens from the dense ones where the layer keeps the fraction asked for:
+    the Kullback-Leibler divergence in nats, averaged over tokens. ``errors`` are the mean squared errors of the MLP's
+    output at a few keeps, over that at the fraction asked for.
+    """
+
+    divergence: float
+    errors: tuple[float, ...]
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The divergence at each of the keeps, in nats, were it proportional to the squared error of the output.
+
+        It is for small errors: the dense tokens are the best there are, so the first order is zero.
+        """
+        return tuple(self.divergence * error for error in self.errors)
+
+
+@torch.inference_mode()
+def sensitivities(
+    model: Decoder, texts: Sequence[Sequence[int]], behind: int, keep: float, keeps: Sequence[float]
+) -> Iterator[Sensitivity]:
+    """Those of every layer, the first one first. Each is measured when it is asked for.
+
+    As in decoding, neurons are chosen for each text by what is read ahead; what they cost shows on its last tokens.
+
+    Args:
+        texts: tokens, as many in each, and more than ``behind``.
+        behind: the last tokens of each that are measured on.
+        keep: the fraction at which divergences are measured, below 1.
+        keeps: the fractions at which errors are measured.
+    """
+    device, rows, length = model.weights.embedding.device, range(len(texts)), len(texts[0])
+    cache = KVCache(model.config, len(texts), length, dtype=model.weights.embedding.dtype, device=device)
+    scores = _scores(model, cache, [text[: length - behind] for text in texts])
+    last, starts = [text[length - behind :] for text in texts], [length - behind] * len(texts)
+    errors = _Errors(scores, (keep, *keeps))
+    dense = run_rows(model, cache, rows, last, starts, errors).log_softmax(-1)
+    for layer, found in enumerate(errors.found):
+        got = run_rows(model, cache, rows, last, starts, _OneLayer(layer, _masks(scores[layer], keep)))
+        divergence = (dense.exp() * (dense - got.log_softmax(-1))).sum(-1).mean()
+        reference, *others = found
+        yield Sensitivity(float(divergence), tuple(error / reference for error in others))
+
+
+def _scores(model: Decoder, cache: KVCache, texts: Sequence[Sequence[int]]) -> torch.Tensor:
+    """``[L, R, F]``: the coarse statistic of ``texts``, which stand in ``cache`` then."""
+    statistic = NeuronStatistic(model.down_norms, len(texts))
+    for row, text in enumerate(texts):  # one by one: all activations of a pass are in memory
+        run_rows(model, cache, [row], [text], [0], statistic, last_only=True)
+        statistic.fold([row], [len(text)], [len(text)])
+    return statistic.scores
+
+
+def _masks(scores: torch.Tensor, keep: float) -> torch.Tensor:
+    """``[R, F]`` scores -> 1 for the best of each row, 0 for the others."""
+    best = scores.topk(kept_neurons(keep, scores.shape[-1]), dim=-1).indices
+    return torch.zeros_like(scores).scatter_(-1, best, 1.0)
+
+
+class _OneLayer:
+    """Runs all MLPs densely but that of one layer, where each row of the pass has its own mask, ``[R, F]``."""
+
+    def __init__(self, layer: int, masks: torch.Tensor) -> None:
+        self._layer, self._masks = layer, masks
+
+    def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
+        if layer != self._layer:
+            dense_mlp(layer, x, block, ops)
+            return
+        weights, mask = block.weights, self._masks.repeat_interleave(len(x) // len(self._masks), 0)
+
+        def masked(x: torch.Tensor) -> torch.Tensor:
+            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
+            return ops.mlp_down(hidden.mul_(mask), weights.down_t, weights.down_bias)
+
+        block.around(x, masked)
+
+
+class _Errors:
+    """Runs all MLPs densely; ``found`` are the mean squared errors of their outputs, by layer and keep."""
+
+    def __init__(self, scores: torch.Tensor, keeps: Sequence[float]) -> None:
+        self._orders = scores.argsort(-1, descending=True)
+        self._keeps = keeps
+        self.found: list[list[float]] = []
+
+    def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
+        weights = block.weights
+
+        def watched(x: torch.Tensor) -> torch.Tensor:
+            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
+            assert isinstance(weights.down_t, torch.Tensor)
+            self.found.append(self._errors(hidden.float(), weights.down_t, self._orders[layer]))
+            return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
+
+        block.around(x, watched)
+
+    def _errors(self, hidden: torch.Tensor, down_t: torch.Tensor, orders: torch.Tensor) -> list[float]:
+        """Of ``hidden[N, F]``, the tokens of one row after the other's; ``orders[R, F]`` lists the best first."""
+        counts = [kept_neurons(keep, hidden.shape[1]) for keep in self._keeps]
+        sums = dict.fromkeys(counts, 0.0)
+        for tokens, order in zip(hidden.chunk(len(orders)), orders, strict=True):
+            end, lost = len(order), torch.zeros(len(tokens), down_t.shape[1], device=hidden.device)
+            for count in sorted(sums, reverse=True):
+                skipped = order[count:end]
+                lost += tokens[:, skipped] @ down_t[skipped].float()
+                sums[count] += float(lost.square().sum())
+                end = count
+        return [sums[count] / len(hidden) for count in counts]
