@@ -38,7 +38,8 @@ def calibrate(
 ) -> None:
     """Find a keep for each layer of a model, at the bytes of one keep in all of them.
 
-    Layers are measured one by one: what do the model's next tokens lose, in nats, if that layer alone skips neurons?
+    Layers are measured one by one: what do the model's next tokens lose, in nats, if that layer alone skips neurons,
+    and if all others do? A layer's share is the mean of what it adds as the first and as the last.
     """
     from sirius_cli.services import calibration
     from sirius_cli.services.session import ModelChoice
@@ -74,15 +75,15 @@ def _asked(model: str, keep: float, text: Path | None) -> str:
 
 def _rows(found: "Calibration") -> list[list[str]]:
     return [
-        [str(number), f"{layer.divergence:.4f}", f"{layer.keep:.2f}", "█" * round(_BAR * layer.keep)]
+        [str(number), f"{layer.share:.4f}", f"{layer.keep:.2f}", "█" * round(_BAR * layer.keep)]
         for number, layer in enumerate(found.layers)
     ]
 
 
 def _notes(found: "Calibration", to: Path | None) -> list[str]:
     return [
-        f"nats a token, one layer at keep {found.keep:g}, the others dense, on {found.tokens} tokens of {found.text}",
-        f"added up: {found.alike:.3g} with keep {found.keep:g} in all layers, {found.by_layer:.3g} with these keeps",
+        f"nats: each layer's share of what keep {found.keep:g} costs a token, on {found.tokens} tokens of {found.text}",
+        f"all of them: {found.alike:.3g}; expected of these keeps: {found.by_layer:.3g}",
         f"keeps: {found.spelling}",
         "to use them, write a profile with -o FILE.yaml" if to is None else f"to use them, add --profile {_file(to)}",
     ]

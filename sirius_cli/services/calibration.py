@@ -39,16 +39,21 @@ class CalibrationText:
 
 @dataclass(frozen=True, slots=True)
 class CalibratedLayer:
-    """``divergence`` is what this layer alone costs at the mean keep, in nats a token; ``keep`` is what it got."""
+    """``share`` is this layer's part of what the mean keep costs, in nats a token; ``keep`` is what it got.
 
-    divergence: float
+    ``alone`` and ``among`` are as for :class:`sirius_cli.engine.drafts.sensitivity.Sensitivity`.
+    """
+
+    share: float
+    alone: float
+    among: float
     keep: float
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """``tokens`` of the text called ``text`` were read. ``alike`` and ``by_layer`` are losses as they were added up,
-    in nats a token: with ``keep`` in all layers, and with the keeps found.
+    """``tokens`` of the text called ``text`` were read. ``alike`` and ``by_layer`` are shares as they were added up,
+    in nats a token: with ``keep`` in all layers, and as expected of the keeps found.
     """
 
     model: str
@@ -109,9 +114,10 @@ def calibrate(engine: "Engine", keep: float, text: CalibrationText, progress: Pr
     found = list(_told(measuring, len(engine.model.config.layers), progress))
     chosen = allocate([layer.losses for layer in found], keeps, keep)
     losses = [layer.losses[keeps.index(own)] for layer, own in zip(found, chosen, strict=True)]
-    layers = tuple(CalibratedLayer(layer.divergence, own) for layer, own in zip(found, chosen, strict=True))
-    tokens = sum(map(len, parts))
-    alike = sum(layer.divergence for layer in found)
+    layers = tuple(
+        CalibratedLayer(layer.share, layer.alone, layer.among, own) for layer, own in zip(found, chosen, strict=True)
+    )
+    alike, tokens = sum(layer.share for layer in found), sum(map(len, parts))
     return Calibration(engine.loaded.model, keep, text.name, tokens, layers, alike, sum(losses))
 
 
@@ -141,11 +147,11 @@ def _grid(keep: float) -> tuple[float, ...]:
 
 def profile_text(found: Calibration, asked: str) -> str:
     """The profile file of ``found``; ``asked`` is the command that it comes from."""
-    divergences = [layer.divergence for layer in found.layers]
+    shares = [layer.share for layer in found.layers]
     source = (
-        f"{asked}: {found.tokens} tokens of {found.text}. At keep {found.keep:g} one layer alone costs "
-        f"{min(divergences):.2g} to {max(divergences):.2g} nats a token; all of them, added up, {found.alike:.3g}, "
-        f"and with these keeps {found.by_layer:.3g}."
+        f"{asked}: {found.tokens} tokens of {found.text}. At keep {found.keep:g} a layer costs "
+        f"{min(shares):.2g} to {max(shares):.2g} nats a token, all of them {found.alike:.3g}; "
+        f"with these keeps {found.by_layer:.3g} are expected."
     )
     document = {
         "schema_version": SCHEMA_VERSION,

@@ -21,7 +21,7 @@ def sirius(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     def measured(engine: object, keep: float, text: CalibrationText, progress: Progress) -> Calibration:
         progress(ProgressEvent("Measuring", 1, 2, unit="layers", remaining=61.0))
-        layers = (CalibratedLayer(0.5, 0.9), CalibratedLayer(0.01, 0.1))
+        layers = (CalibratedLayer(0.5, 0.4, 0.6, 0.9), CalibratedLayer(0.01, 0.02, 0.0, 0.1))
         return Calibration("tiny", keep, text.name, 400, layers, 0.51, 0.3)
 
     monkeypatch.setenv("SIRIUS_HOME", str(tmp_path / "home"))
@@ -51,7 +51,10 @@ def test_json_is_one_document(sirius: Run, tmp_path: Path) -> None:
     code, out, _ = sirius("--json", "-o", str(path))
     document = json.loads(out)
     assert code == 0
-    assert document["layers"] == [{"divergence": 0.5, "keep": 0.9}, {"divergence": 0.01, "keep": 0.1}]
+    assert document["layers"] == [
+        {"share": 0.5, "alone": 0.4, "among": 0.6, "keep": 0.9},
+        {"share": 0.01, "alone": 0.02, "among": 0.0, "keep": 0.1},
+    ]  # fmt: skip
     assert (document["schema_version"], document["draft_layers"], document["profile"]) == (1, "0.9+0.1", str(path))
 
 

@@ -51,10 +51,10 @@ def engine() -> Any:
 def test_the_layer_that_does_most_gets_most_and_the_bytes_are_those_of_one_keep(engine: Any) -> None:
     found = calibrate(engine, 0.5, TEXT, silent)
     keeps = [layer.keep for layer in found.layers]
-    assert max(range(5), key=keeps.__getitem__) == max(range(5), key=lambda at: found.layers[at].divergence) == 3
+    assert max(range(5), key=keeps.__getitem__) == max(range(5), key=lambda at: found.layers[at].share) == 3
     assert sum(int(keep * 100 + 1e-9) for keep in keeps) <= 5 * 50
     assert sum(keeps) == pytest.approx(5 * 0.5)
-    assert found.by_layer < found.alike == pytest.approx(sum(layer.divergence for layer in found.layers))
+    assert found.by_layer < found.alike == pytest.approx(sum(layer.share for layer in found.layers))
     assert (found.model, found.tokens) == ("tiny", 8 * 126)
 
 

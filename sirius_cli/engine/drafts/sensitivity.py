@@ -1,6 +1,6 @@
-"""How much it costs a model to skip neurons of one layer, on a text."""
+"""How much each layer of a model has to do with what skipping neurons costs, on a text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import torch
@@ -16,23 +16,31 @@ from sirius_kernels.block.op import MlpBlock
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """What skipping neurons of one layer costs, all other layers being dense.
+    """What skipping neurons of one layer costs at the fraction asked for.
 
-    ``divergence`` is that of the model's next tokens from the dense ones where the layer keeps the fraction asked for:
-    the Kullback-Leibler divergence in nats, averaged over tokens. ``errors`` are the mean squared errors of the MLP's
-    output at a few keeps, over that at the fraction asked for.
+    Costs are Kullback-Leibler divergences of the model's next tokens from the dense ones, in nats, averaged over
+    tokens: ``alone`` with this layer sparse and all others dense; ``among`` is how much more it is with all sparse than
+    with all but this one. ``errors`` are the mean squared errors of the MLP's output at a few keeps, over that at the
+    fraction asked for.
     """
 
-    divergence: float
+    alone: float
+    among: float
     errors: tuple[float, ...]
 
     @property
-    def losses(self) -> tuple[float, ...]:
-        """The divergence at each of the keeps, in nats, were it proportional to the squared error of the output.
+    def share(self) -> float:
+        """Of what it costs that all layers are sparse: the mean of what this one adds as the first and as the last.
 
-        It is for small errors: the dense tokens are the best there are, so the first order is zero.
+        Small errors cost their square, and errors of two layers their product besides, whose halves these shares give
+        to both. Then they add up to the whole (they are Shapley's values).
         """
-        return tuple(self.divergence * error for error in self.errors)
+        return max(0.0, (self.alone + self.among) / 2)
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The share at each of the keeps, were it proportional to the squared error of the output."""
+        return tuple(self.share * error for error in self.errors)
 
 
 @torch.inference_mode()
@@ -55,11 +63,17 @@ def sensitivities(
     last, starts = [text[length - behind :] for text in texts], [length - behind] * len(texts)
     errors = _Errors(scores, (keep, *keeps))
     dense = run_rows(model, cache, rows, last, starts, errors).log_softmax(-1)
-    for layer, found in enumerate(errors.found):
-        got = run_rows(model, cache, rows, last, starts, _OneLayer(layer, _masks(scores[layer], keep)))
-        divergence = (dense.exp() * (dense - got.log_softmax(-1))).sum(-1).mean()
-        reference, *others = found
-        yield Sensitivity(float(divergence), tuple(error / reference for error in others))
+    masks = _masks(scores, keep)
+
+    def cost(sparse: Set[int]) -> float:
+        got = run_rows(model, cache, rows, last, starts, _Sparse(masks, sparse)).log_softmax(-1)
+        return float((dense.exp() * (dense - got)).sum(-1).mean())
+
+    layers = set(range(len(masks)))
+    whole = cost(layers)
+    for layer, (reference, *others) in enumerate(errors.found):
+        among = whole - cost(layers - {layer})
+        yield Sensitivity(cost({layer}), among, tuple(error / reference for error in others))
 
 
 def _scores(model: Decoder, cache: KVCache, texts: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -72,22 +86,23 @@ def _scores(model: Decoder, cache: KVCache, texts: Sequence[Sequence[int]]) -> t
 
 
 def _masks(scores: torch.Tensor, keep: float) -> torch.Tensor:
-    """``[R, F]`` scores -> 1 for the best of each row, 0 for the others."""
+    """``[L, R, F]`` scores -> 1 for the best of each row, 0 for the others."""
     best = scores.topk(kept_neurons(keep, scores.shape[-1]), dim=-1).indices
     return torch.zeros_like(scores).scatter_(-1, best, 1.0)
 
 
-class _OneLayer:
-    """Runs all MLPs densely but that of one layer, where each row of the pass has its own mask, ``[R, F]``."""
+class _Sparse:
+    """Runs all MLPs densely but those of ``layers``, where each row of the pass has its own of ``masks[L, R, F]``."""
 
-    def __init__(self, layer: int, masks: torch.Tensor) -> None:
-        self._layer, self._masks = layer, masks
+    def __init__(self, masks: torch.Tensor, layers: Set[int]) -> None:
+        self._masks, self._layers = masks, layers
 
     def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
-        if layer != self._layer:
+        if layer not in self._layers:
             dense_mlp(layer, x, block, ops)
             return
-        weights, mask = block.weights, self._masks.repeat_interleave(len(x) // len(self._masks), 0)
+        masks, weights = self._masks[layer], block.weights
+        mask = masks.repeat_interleave(len(x) // len(masks), 0)
 
         def masked(x: torch.Tensor) -> torch.Tensor:
             hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
