@@ -14,7 +14,6 @@ import json
 import sys
 import time
 from collections import defaultdict
-from importlib.resources import files
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -89,8 +88,9 @@ def _logits(model: Any, ids: list[int], start: int) -> Any:
 def _measure(engine: Any, name: str, texts: list[tuple[list[int], int]], dense: list[Any]) -> dict[str, Any]:
     from sirius_cli.engine.drafts.making import copy_of, rounded_parts
     from sirius_cli.engine.drafts.quantised import over
+    from sirius_cli.services.sample_text import sample_of
 
-    found, sample = _format(name), [] if name.endswith("~plain") else _sample(engine)
+    found, sample = _format(name), [] if name.endswith("~plain") else sample_of(engine.tokens)
     start = time.perf_counter()
     parts = list(rounded_parts(engine.model, found, sample))
     seconds, copy = time.perf_counter() - start, over(engine.model, copy_of(parts, found))
@@ -121,12 +121,6 @@ def _format(name: str) -> Any:
     base, *better = name.removesuffix("~plain").split("+")
     bits, group = base.removeprefix("int").split("-g")
     return CopyFormat(int(bits), int(group), by_neuron=False, int8=tuple(better))
-
-
-def _sample(engine: Any) -> list[int]:
-    text = files("sirius_cli.services").joinpath("sample.txt").read_text(encoding="utf-8")
-    ids: list[int] = engine.tokens.encode(text, special=True)
-    return ids
 
 
 def _advances(same: list[bool], window: int) -> list[int]:
