@@ -1,12 +1,12 @@
 """How far quantised copies are from their model: token by token, behind the dense model's own answers.
 
-    python docs/results/measure_copies.py --model FOLDER --data QUESTIONS.jsonl --shots SHOTS.jsonl
+    python docs/results/measure_copies.py --model FOLDER --data QUESTIONS.jsonl [--shots SHOTS.jsonl]
 
-Dense decoding answers the questions behind one solved example. Then every format reads those texts, and its most
-likely token at each place is compared with the dense one. A line of JSON a format on standard output: the share of
-places where they agree, the Kullback-Leibler divergence in nats, the root of the squared error over the squared weights
+Dense decoding answers the questions. Then every format reads those texts, and its most likely token at each place is
+compared with the dense one. A line of JSON a format on standard output: the share of places where they agree, the
+Kullback-Leibler divergence in nats, the tokens that a lossless check would commit of windows of 8, 12 and 16, the loss
 of each kind of matrix (averaged over layers), and the seconds that rounding took. A format may keep some matrices in
-int8: `int4-g32+head`, `int4-g32+down`, `int4-g32+qkv+out`.
+int8: `int4-g32+head`, `int4-g32+down_t`, `int4-g32+qkv+out`; `int4-g32~plain` is rounded without looking at inputs.
 """
 
 import argparse
@@ -14,25 +14,27 @@ import json
 import sys
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 _PASS = 32  # tokens
+_WINDOWS = (8, 12, 16)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--shots", type=Path, required=True)
+    parser.add_argument("--shots", type=Path, help="one solved example goes ahead; without, questions are chats")
     parser.add_argument("--limit", type=int, default=6, help="questions")
     parser.add_argument("--tokens", type=int, default=128, help="longest answer")
     parser.add_argument("--formats", nargs="+", default=["int8-g64", "int4-g32", "int4-g128"])
     args = parser.parse_args()
     engine = _engine(args.model)
-    texts = [_answered(engine, prompt, args.tokens) for prompt in _prompts(engine, args)]
+    stop = () if args.shots is None else ("\n\n",)
+    texts = [_answered(engine, prompt, args.tokens, stop) for prompt in _prompts(engine, args)]
     dense = [_logits(engine.model, *text) for text in texts]
     for name in args.formats:
         json.dump({"format": name, **_measure(engine, name, texts, dense)}, sys.stdout)
@@ -49,18 +51,20 @@ def _engine(folder: Path) -> Any:
 
 
 def _prompts(engine: Any, args: argparse.Namespace) -> list[list[int]]:
+    questions = [json.loads(line)["question"] for line in args.data.read_text().splitlines()[: args.limit]]
+    if args.shots is None:
+        return [engine.tokens.chat([{"role": "user", "content": question}]) for question in questions]
     shot, *_ = map(json.loads, args.shots.read_text().splitlines())
     head = f"Question: {shot['question']}\nAnswer: {shot['answer']}\n\nQuestion: "
-    questions = [json.loads(line)["question"] for line in args.data.read_text().splitlines()[: args.limit]]
     return [engine.tokens.encode(f"{head}{question}\nAnswer:", special=True) for question in questions]
 
 
-def _answered(engine: Any, prompt: list[int], limit: int) -> tuple[list[int], int]:
+def _answered(engine: Any, prompt: list[int], limit: int, stop: tuple[str, ...]) -> tuple[list[int], int]:
     """The prompt with its dense answer, and where the answer begins."""
     from sirius_cli.core.events import Committed
     from sirius_cli.core.request import GenerationRequest
 
-    events = engine.generate(GenerationRequest(tuple(prompt), max_new_tokens=limit, stop=("\n\n",)))
+    events = engine.generate(GenerationRequest(tuple(prompt), max_new_tokens=limit, stop=stop))
     answer = [token.token_id for event in events if isinstance(event, Committed) for token in event.tokens]
     return [*prompt, *answer], len(prompt)
 
@@ -82,57 +86,58 @@ def _logits(model: Any, ids: list[int], start: int) -> Any:
     return torch.cat(parts)[start - 1 :]
 
 
-@dataclass
-class _Rounder:
-    """Rounds matrices as a format's name says, and notes what that loses."""
-
-    bits: int
-    group: int
-    better: tuple[str, ...]
-    errors: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    @classmethod
-    def of(cls, name: str) -> "_Rounder":
-        base, *better = name.split("+")
-        bits, group = base.removeprefix("int").split("-g")
-        return cls(int(bits), int(group), tuple(better))
-
-    def __call__(self, name: str, matrix: Any) -> Any:
-        from sirius_kernels.quant.rounding import quantised, relative_error
-
-        result = quantised(matrix, 8 if name in self.better else self.bits, self.group)
-        self.errors[name].append(relative_error(matrix, result))
-        return result
-
-
 def _measure(engine: Any, name: str, texts: list[tuple[list[int], int]], dense: list[Any]) -> dict[str, Any]:
-    import torch
+    from sirius_cli.engine.drafts.making import copy_of, rounded_parts
+    from sirius_cli.engine.drafts.quantised import over
 
-    rounder, start = _Rounder.of(name), time.perf_counter()
-    with torch.inference_mode():
-        copy = _copy(engine.model, rounder)
-    seconds, agreed, divergence = time.perf_counter() - start, [], []
+    found, sample = _format(name), [] if name.endswith("~plain") else _sample(engine)
+    start = time.perf_counter()
+    parts = list(rounded_parts(engine.model, found, sample))
+    seconds, copy = time.perf_counter() - start, over(engine.model, copy_of(parts, found))
+    agreed, divergence, aal = [], [], {window: [] for window in _WINDOWS}
     for text, expected in zip(texts, dense, strict=True):
         got = _logits(copy, *text)
-        agreed += (got.argmax(-1) == expected.argmax(-1)).tolist()
+        same = (got.argmax(-1) == expected.argmax(-1)).tolist()
+        agreed += same
+        for window, checks in aal.items():
+            checks += _advances(same, window)
         p, q = expected.log_softmax(-1), got.log_softmax(-1)
         divergence += (p.exp() * (p - q)).sum(-1).tolist()
-    errors = {matrix: round(fmean(values), 5) for matrix, values in rounder.errors.items()}
-    figures = {"tokens": len(agreed), "agreement": fmean(agreed), "divergence": fmean(divergence), "seconds": seconds}
-    return figures | {"errors": errors}
+    losses: dict[str, list[float]] = defaultdict(list)
+    for part in parts:
+        for matrix, rounded in part.items():
+            losses[matrix].append(rounded.loss)
+    return {
+        "tokens": len(agreed), "agreement": fmean(agreed), "divergence": fmean(divergence), "seconds": seconds,
+        "aal": {window: round(fmean(checks), 2) for window, checks in aal.items()},
+        "losses": {matrix: round(fmean(values), 5) for matrix, values in losses.items()},
+    }  # fmt: skip
 
 
-def _copy(model: Any, rounder: _Rounder) -> Any:
-    from sirius_cli.engine.models.decoder import Decoder
-    from sirius_kernels.quant.matrix import ByOutput
+def _format(name: str) -> Any:
+    """The format of ``int4-g32+head+out~plain``: these in int8."""
+    from sirius_cli.engine.drafts.quantised import CopyFormat
 
-    layers = []
-    for layer in model.weights.layers:
-        down = ByOutput(rounder("down", layer.mlp.down_t.t().contiguous()))
-        mlp = replace(layer.mlp, gate_up=rounder("gate_up", layer.mlp.gate_up), down_t=down)
-        layers.append(replace(layer, qkv=rounder("qkv", layer.qkv), out=rounder("out", layer.out), mlp=mlp))
-    weights = replace(model.weights, head=rounder("head", model.weights.head), layers=tuple(layers))
-    return Decoder(model.config, weights, model.ops)
+    base, *better = name.removesuffix("~plain").split("+")
+    bits, group = base.removeprefix("int").split("-g")
+    return CopyFormat(int(bits), int(group), by_neuron=False, int8=tuple(better))
+
+
+def _sample(engine: Any) -> list[int]:
+    text = files("sirius_cli.services").joinpath("sample.txt").read_text(encoding="utf-8")
+    ids: list[int] = engine.tokens.encode(text, special=True)
+    return ids
+
+
+def _advances(same: list[bool], window: int) -> list[int]:
+    """What each check of windows of that size would commit, were the draft's tokens right just where ``same``."""
+    advances, at = [], 0
+    while at < len(same):
+        drafted = same[at : at + window - 1]
+        right = drafted.index(False) if False in drafted else len(drafted)
+        advances.append(min(right + 1, len(same) - at))
+        at += right + 1
+    return advances
 
 
 if __name__ == "__main__":

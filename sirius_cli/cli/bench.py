@@ -79,6 +79,7 @@ def bench(
     decay: options.Decay = None,
     draft_precision: options.DraftPrecision = None,
     draft_group: options.DraftGroup = None,
+    draft_int8: options.DraftInt8 = None,
     draft_lookup: options.DraftLookup = None,
     tree_width: options.TreeWidth = None,
     window: options.Window = None,

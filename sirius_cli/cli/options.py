@@ -68,6 +68,10 @@ DraftPrecision = Annotated[
     str | None, _option("--draft-precision", metavar="native|int8|int4", help="In how many bits a draft reads weights.")
 ]
 DraftGroup = Annotated[int | None, _option("--draft-group", help="Weights that share a scale: 32, 64 or 128.")]
+DraftInt8 = Annotated[
+    str | None,
+    _option("--draft-int8", metavar="head+down+…", help="Matrices that an int4 copy keeps in 8 bits, with + between."),
+]
 DraftLookup = Annotated[
     int | None, _option("--draft-lookup", help="Shortest match in the text whose continuation is drafted; 0: none is.")
 ]
@@ -141,6 +145,7 @@ _OVERRIDES = (
     _Override("--decay", "draft.decay"),
     _Override("--draft-precision", "draft.precision"),
     _Override("--draft-group", "draft.group"),
+    _Override("--draft-int8", "draft.int8"),
     _Override("--draft-lookup", "draft.lookup"),
     _Override("--tree-width", "draft.tree_width"),
     _Override("--spr", "draft.keep", lambda sparsity: round(1.0 - sparsity, 12)),

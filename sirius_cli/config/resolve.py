@@ -21,6 +21,7 @@ _VARIABLES = {
     "draft.decay": "SIRIUS_DECAY",
     "draft.precision": "SIRIUS_DRAFT_PRECISION",
     "draft.group": "SIRIUS_DRAFT_GROUP",
+    "draft.int8": "SIRIUS_DRAFT_INT8",
     "draft.lookup": "SIRIUS_DRAFT_LOOKUP",
     "draft.tree_width": "SIRIUS_TREE_WIDTH",
     "correction.window": "SIRIUS_WINDOW",

@@ -11,6 +11,8 @@ Group = Literal[32, 64, 128]
 AcceptRule = Literal["exact", "likelihood"]
 Window = int | Literal["auto"]
 Goal = Literal["speed", "read"]
+MATRICES: Final = ("head", "qkv", "out", "gate_up", "down")
+"""The kinds of matrices that a quantised copy has."""
 SCHEMA_VERSION: Final = 1
 _LONGEST_WINDOW: Final = 256
 
@@ -30,12 +32,23 @@ class DraftSpec(_Part):
     )
     precision: Precision = Field(default="native", description="native, or a quantised copy of the weights: int8, int4")
     group: Group = Field(default=32, description="int8, int4: weights that share a scale; 32, 64 or 128")
+    int8: str = Field(
+        default="", description=f"int4: matrices that keep 8 bits, with + between, of {', '.join(MATRICES)}"
+    )
     lookup: int = Field(
         default=0, ge=0, le=32, description="with a check: shortest match whose continuation is drafted; 0: none is"
     )
     tree_width: int = Field(
         default=1, ge=1, le=16, description="with a check: paths that are drafted side by side; 1: a chain"
     )
+
+    @field_validator("int8", mode="plain")
+    @classmethod
+    def _check_int8(cls, value: object) -> object:
+        named = value.split("+") if isinstance(value, str) and value else []
+        if isinstance(value, str) and set(named) <= set(MATRICES):
+            return "+".join(name for name in MATRICES if name in named)  # one spelling for each choice
+        raise PydanticCustomError("int8", f"Input should be of {', '.join(MATRICES)}, with + between")
 
     @property
     def native_dense(self) -> bool:
@@ -60,6 +73,8 @@ class DraftSpec(_Part):
             parts.append(f"{self.keep:g}")
         if self.precision != "native":
             parts += [self.precision, f"g{self.group}"]
+        if self.precision == "int4" and self.int8:
+            parts.append(f"int8 {self.int8}")
         return " ".join(parts)
 
 

@@ -14,8 +14,9 @@ from sirius_cli.core.request import GenerationRequest
 from sirius_cli.engine.correction import CorrectionLoop
 from sirius_cli.engine.device import Placement, place
 from sirius_cli.engine.drafts import make_policy
+from sirius_cli.engine.drafts.making import quantise
 from sirius_cli.engine.drafts.policy import DraftPolicy
-from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory, quantise
+from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
@@ -76,7 +77,7 @@ class Engine(Measured):
         experiences: Experiences | None = None,
     ) -> None:
         self.model = model
-        self.drafters = drafters or Drafters(model)
+        self.drafters = drafters or Drafters(model, quantise)
         self._experiences = experiences or Experiences()
         self.tokens = tokens
         self.profile = profile
@@ -276,19 +277,17 @@ class Engine(Measured):
     def _policy(self, statistic: NeuronStatistic | None, rows: int, *, masked: bool) -> DraftPolicy | None:
         neurons = self.model.config.intermediate_size
         return make_policy(
-            self.profile.draft, statistic, neurons, rows, self.counts, self.draft_size, self.model.ops, masked=masked
+            self.profile.draft, statistic, neurons, rows, self.counts, self.draft_sizes, self.model.ops, masked=masked
         )
 
     def _loop(
         self, cache: KVCache, statistic: NeuronStatistic | None, began: float, *, texts: int = 0
     ) -> CorrectionLoop:
-        """The plain loop, or that of trees. In a batch of ``texts`` no time belongs to one, so they are planned for
-        reads; 0 is an answer alone.
-        """
-        profile = self.profile
-        drafter, correction, draft = self.drafters.of(profile.draft), profile.correction, profile.draft
+        """The plain loop, or that of trees. ``texts`` of a batch (0: no batch) have no own time: planned for reads."""
+        profile, draft = self.profile, self.profile.draft
         several = profile.trees and draft.method == "fine"  # tokens of a step, of which each has its own neurons
         policy = self._policy(statistic, len(cache.lengths), masked=self.masked or several)
+        drafter, correction = self.drafters.of(draft), profile.correction
         parts = (self.model, drafter, self.tokens, cache, correction, policy, statistic, began)
         lookup = draft.lookup if profile.looks_up else 0
         if profile.trees:

@@ -9,8 +9,8 @@ from sirius_cli.core.events import Loaded
 from sirius_cli.core.profile import Profile
 from sirius_cli.engine.device import Placement
 from sirius_cli.engine.drafts import cost_of
-from sirius_cli.engine.drafts.policy import StepCost
-from sirius_cli.engine.drafts.quantised import Drafters, size_of
+from sirius_cli.engine.drafts.policy import StepCost, WeightSizes
+from sirius_cli.engine.drafts.quantised import Drafters, sizes_of
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.memory import watch_memory
 from sirius_cli.engine.models.counts import ParameterCounts
@@ -35,9 +35,9 @@ class Measured:
     _placement: Placement
 
     @property
-    def draft_size(self) -> float:
-        """Bytes of a matrix's weight as drafts of the present profile read it, over those of a native one."""
-        return size_of(self.profile.draft, self._placement.dtype.itemsize)
+    def draft_sizes(self) -> WeightSizes:
+        """Of weights as drafts of the present profile read them."""
+        return sizes_of(self.profile.draft, self._placement.dtype.itemsize)
 
     @property
     def weight_bytes(self) -> int:
@@ -47,7 +47,7 @@ class Measured:
     @property
     def draft_cost(self) -> StepCost | None:
         """What a draft step of the present profile costs on a single text; None without a draft."""
-        return cost_of(self.profile.draft, self.model.config.intermediate_size, self.counts, self.draft_size)
+        return cost_of(self.profile.draft, self.model.config.intermediate_size, self.counts, self.draft_sizes)
 
     @property
     def token_cache_bytes(self) -> int:

@@ -10,7 +10,7 @@ import torch
 from sirius_cli.core.profile import DraftSpec
 from sirius_cli.engine.drafts import make_policy
 from sirius_cli.engine.drafts.policy import DraftPolicy
-from sirius_cli.engine.drafts.quantised import Drafters, size_of
+from sirius_cli.engine.drafts.quantised import Drafters, sizes_of
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.forward import run_rows
@@ -65,8 +65,8 @@ class Probe:
 
     def drafts(self, spec: DraftSpec) -> DraftPolicy:
         """The policy of ``spec``, not native dense, with its neurons selected for this text."""
-        model, size = self._model, size_of(spec, self._itemsize)
-        policy = make_policy(spec, self._statistic, model.config.intermediate_size, 1, self._counts, size, model.ops)
+        model, sizes = self._model, sizes_of(spec, self._itemsize)
+        policy = make_policy(spec, self._statistic, model.config.intermediate_size, 1, self._counts, sizes, model.ops)
         if policy is None:
             raise ValueError("a dense step is no draft")
         policy.begin(0)

@@ -33,6 +33,7 @@ _SETTINGS = {
     "decay": _Setting("draft.decay", float),
     "draft-precision": _Setting("draft.precision", str),
     "draft-group": _Setting("draft.group", int),
+    "draft-int8": _Setting("draft.int8", str),
     "draft-lookup": _Setting("draft.lookup", int),
     "tree-width": _Setting("draft.tree_width", int),
     "window": _Setting("correction.window", value_of),

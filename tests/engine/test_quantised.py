@@ -10,16 +10,20 @@ from hypothesis import strategies as st
 
 from sirius_cli.config.resolve import resolve_profile
 from sirius_cli.core.metrics import fold
-from sirius_cli.core.profile import DraftSpec
+from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
 from sirius_cli.core.request import GenerationRequest
 from sirius_cli.engine import memory
 from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.device import Placement
 from sirius_cli.engine.drafts import quantised
 from sirius_cli.engine.drafts.copy_files import read_copy, write_copy
-from sirius_cli.engine.drafts.quantised import CopyFormat, copy_bytes, expect_memory, quantise
+from sirius_cli.engine.drafts.inputs import inputs_on
+from sirius_cli.engine.drafts.making import copy_of, quantise, rounded_parts
+from sirius_cli.engine.drafts.quantised import CopyFormat, copy_bytes, expect_memory, stored_bytes
+from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.errors import EnvironmentProblem, ModelError, UsageError
 from sirius_kernels.quant.matrix import QuantMatrix
+from sirius_kernels.quant.rounding import output_error
 
 NUMBA = Ops("numba", "test")
 PARTS = ("qkv", "out", "gate_up", "down_t")
@@ -98,6 +102,30 @@ def test_reads_are_those_of_the_copy(engine):
     assert total + held.head.nbytes == copy_bytes(CopyFormat(4, 32), counts)
 
 
+def test_matrices_that_keep_8_bits_are_counted_as_such_and_used(engine):
+    counts, spec = engine.counts, DraftSpec(method="dense", precision="int4", group=32, int8="down+head")
+    assert spec.words == "dense int4 g32 int8 head+down"
+    weights = engine.drafters.of(spec).weights
+    bits = (weights.head.bits, *(m.bits for m in (weights.layers[0].qkv, weights.layers[0].out)))
+    assert (*bits, weights.layers[0].mlp.gate_up.bits, weights.layers[0].mlp.down_t.rows.bits) == (8, 4, 4, 4, 8)
+    layer = weights.layers[0]
+    total = sum(m.nbytes for m in (layer.qkv, layer.out, layer.mlp.gate_up, layer.mlp.down_t)) * len(weights.layers)
+    found = quantised.format_of(spec)
+    assert total + weights.head.nbytes == copy_bytes(found, counts) == stored_bytes(engine.model.weights, found)
+    engine.profile = Profile(draft=spec, correction=CorrectionSpec(accept="exact"))
+    assert engine.draft_cost.read * counts.read * 4 == pytest.approx(
+        (counts.read - counts.matrices) * 4 + copy_bytes(found, counts)
+    )
+    request = GenerationRequest(prompt(), max_new_tokens=20)
+    assert ids_of(generate(engine, engine.profile, request)) == ids_of(generate(engine, DENSE, request))
+
+
+@pytest.mark.parametrize("named", ["head+tail", 8, ["head"], "head,down"])
+def test_a_matrix_that_no_copy_has_is_refused(named):
+    with pytest.raises(ValueError, match=r"of head, qkv, out, gate_up, down, with \+ between"):
+        DraftSpec(precision="int4", int8=named)
+
+
 def test_scores_of_the_draft_alone_are_those_of_the_copy(engine):
     text, more = prompt(), [3, 5, 7]
     engine.profile = DENSE
@@ -114,9 +142,9 @@ def test_scores_of_the_draft_alone_are_those_of_the_copy(engine):
 def test_a_copy_is_made_once_for_all_twins(engine):
     made = []
 
-    def maker(weights, found):
+    def maker(native, found):
         made.append(found)
-        return quantise(weights, found)
+        return quantise(native, found)
 
     engine.drafters.maker = maker
     spec = DraftSpec(method="dense", precision="int8")
@@ -169,7 +197,8 @@ def test_the_group_that_is_offered_fits_every_matrix(engine):
 
 def test_too_little_memory_is_told_with_figures(engine, monkeypatch):
     placement = Placement(torch.device("cpu"), torch.float32, torch_ops())
-    counts = replace(engine.counts, total=1_500_000_000, matrices=1_400_000_000)
+    counts = replace(engine.counts, total=1_500_000_000)
+    counts = replace(counts, head=counts.head + 1_400_000_000 - counts.matrices)
     monkeypatch.setattr(quantised, "free_bytes", lambda device: 6_500_000_000)
     expect_memory(counts, DraftSpec(), placement)
     with pytest.raises(EnvironmentProblem, match=r"6\.0 GB and 0\.8 GB for the int4 copy of memory") as refused:
@@ -189,14 +218,21 @@ def test_a_copy_that_memory_has_no_room_for_is_not_begun(engine, monkeypatch):
     engine.drafters.of(DraftSpec())
 
 
-@pytest.mark.parametrize("found", [CopyFormat(4, 32), CopyFormat(8, 128), CopyFormat(4, 64, by_neuron=False)])
-def test_a_copy_comes_back_from_disk_as_it_was(found, engine, tmp_path):
+@pytest.mark.parametrize("text", [[], prompt(40)])
+@pytest.mark.parametrize(
+    "found",
+    [
+        CopyFormat(4, 32), CopyFormat(8, 128), CopyFormat(4, 64, by_neuron=False),
+        CopyFormat(4, 32, by_neuron=False, int8=("head", "out", "down_t")),
+    ],
+)  # fmt: skip
+def test_a_copy_comes_back_from_disk_as_it_was(found, text, engine, tmp_path):
     weights, told = engine.model.weights, []
-    losses = write_copy(tmp_path, weights, quantise(weights, found), told.append)
+    losses = write_copy(tmp_path, rounded_parts(engine.model, found, text), told.append)
     assert {name: len(each) for name, each in losses.items()} == {"head": 1} | dict.fromkeys(PARTS, 3)
     assert all(0 < loss < (0.2 if found.bits == 4 else 0.02) for each in losses.values() for loss in each)
-    assert told == [1, 2, 3]
-    again, fresh = read_copy(tmp_path, weights, found), quantise(weights, found)
+    assert (len(told), told[-1]) == (4, stored_bytes(weights, found))
+    again, fresh = read_copy(tmp_path, weights, found), copy_of(rounded_parts(engine.model, found, text), found)
     for ours, theirs in zip([again.head, *again.layers], [fresh.head, *fresh.layers], strict=True):
         parts = PARTS if hasattr(ours, "qkv") else (None,)
         for part in parts:
@@ -210,7 +246,7 @@ def test_a_copy_comes_back_from_disk_as_it_was(found, engine, tmp_path):
 @pytest.mark.parametrize("harm", ["cut", "missing", "other"])
 def test_a_torn_copy_is_not_used(harm, engine, tmp_path):
     weights, found = engine.model.weights, CopyFormat(8, 32)
-    write_copy(tmp_path, weights, quantise(weights, found), lambda done: None)
+    write_copy(tmp_path, rounded_parts(engine.model, found), lambda done: None)
     file = tmp_path / "layer-001.safetensors"
     if harm == "cut":
         file.write_bytes(file.read_bytes()[:-100])
@@ -229,3 +265,38 @@ def test_a_draft_without_checks_differs_and_says_what_it_is(engine):
     assert drafts_of(alone)
     assert DraftSpec(method="dense", precision="int4").words == "dense int4 g32"
     assert DraftSpec(keep=0.4).words == "coarse 0.4"
+
+
+@pytest.mark.parametrize("name", ["llama-blocks", "opt"])
+@pytest.mark.parametrize("ops", [NUMBA, torch_ops()], ids=["compiled", "reference"])
+def test_inputs_are_those_that_give_what_a_pass_gives(name, ops, tiny_model):
+    model = make_engine(tiny_model(name)[0], ops=ops).model
+    text = prompt(12)
+    *layers, head = inputs_on(model, text)
+    hidden = torch.stack([ops.mlp_hidden(
+        layer["gate_up"], w.mlp.gate_up, w.mlp.bias, activation=w.mlp.activation
+    ) for layer, w in zip(layers, model.weights.layers, strict=True)])  # fmt: skip
+    torch.testing.assert_close(hidden, torch.stack([layer["down_t"] for layer in layers]))
+    cache = KVCache(model.config, 1, 12, dtype=torch.float32)
+    last = model.run(torch.tensor([text]), torch.tensor([0]), cache)[0]
+    torch.testing.assert_close(head["head"], last, atol=1e-4, rtol=1e-4)
+    spec, first = model.config, model.weights.layers[0]
+    qkv = ops.linear(layers[0]["qkv"], first.qkv, first.qkv_bias).view(12, -1, spec.head_dim)
+    values = qkv[:, spec.heads + spec.kv_heads :].transpose(0, 1)
+    torch.testing.assert_close(cache.v[0][0], values, atol=1e-4, rtol=1e-4)
+    assert layers[0]["out"].shape == (12, spec.heads * spec.head_dim)
+
+
+def test_a_copy_rounded_by_a_text_loses_less_on_it(engine):
+    found, text = CopyFormat(4, 64, by_neuron=False), prompt(60)
+    ways = [rounded_parts(engine.model, found, chosen) for chosen in (text, ())]
+    native = rounded_parts(engine.model, CopyFormat(8, 32, by_neuron=False))
+    lost = [0.0, 0.0]
+    for inputs, whole, *parts in zip(inputs_on(engine.model, text), native, *ways, strict=True):
+        for name, x in inputs.items():
+            weights, *rounded = (part[name].matrix.dequantised(torch.float32) for part in (whole, *parts))
+            lost = [
+                one + output_error(x, weights.flatten(0, -2), rows.flatten(0, -2))
+                for one, rows in zip(lost, rounded, strict=True)
+            ]
+    assert lost[0] < 0.7 * lost[1]

@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sirius_cli.core.profile import DraftSpec
 from sirius_cli.engine.drafts import make_policy
+from sirius_cli.engine.drafts.policy import WeightSizes
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import dense_mlp
@@ -64,7 +65,7 @@ def test_a_step_touches_what_is_said(method, tokens, tiny_model):
     if method != "dense":
         statistic = NeuronStatistic(len(config.layers), 1, config.intermediate_size)
         spec, counts = DraftSpec(method=method, keep=0.4), parameter_counts(config)
-        mlp = make_policy(spec, statistic, config.intermediate_size, 1, counts, 1.0, decoder.ops)
+        mlp = make_policy(spec, statistic, config.intermediate_size, 1, counts, WeightSizes(), decoder.ops)
         mlp.begin(0)
     with Counting(tensors_of(decoder.weights), (*cache.k, *cache.v)) as counting:
         hidden = decoder.run(torch.ones(1, tokens, dtype=torch.int64), torch.tensor([context]), cache, mlp=mlp)

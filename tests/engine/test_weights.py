@@ -164,6 +164,10 @@ def test_counts_agree_with_transformers(name, tiny_model):
     embedding = model.get_input_embeddings().weight.numel()
     positions = sum(p.numel() for key, p in model.named_parameters() if "embed_positions" in key)
     assert counts.total - counts.read == positions + (0 if config.tied_head else embedding)
+    small = sum(p.numel() for p in model.parameters() if p.dim() == 1)
+    assert counts.read - counts.matrices == small
+    assert counts.out == linears.get("o_proj", linears.get("out_proj"))
+    assert counts.qkv == linears.get("qkv_proj", sum(linears.get(f"{part}_proj", 0) for part in "qkv"))
 
 
 def test_a_folder_without_weights(folder):

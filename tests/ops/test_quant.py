@@ -95,11 +95,11 @@ def test_a_down_projection_may_lie_by_its_outputs(found, tokens, biased, seed):
 
 
 @fuzz
-@given(FORMATS, st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e4]))
-def test_rounding_is_as_good_as_a_step_of_the_widest_scale(found, seed, size):
+@given(FORMATS, st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e4]), st.sampled_from(["torch", "numba"]))
+def test_rounding_is_as_good_as_a_step_of_the_widest_scale(found, seed, size, impl):
     (bits, group), g = found, torch.Generator().manual_seed(seed)
     weights = size * torch.randn(8, 256, generator=g)
-    matrix = quantised(weights, bits, group)
+    matrix = quantised(weights, bits, group, impl)
     lost = (weights - matrix.dequantised(torch.float32)).view(8, -1, group)
     widest = weights.view(8, -1, group).abs().amax(-1) / -LOWEST[bits]
     simple = packed(
@@ -110,19 +110,21 @@ def test_rounding_is_as_good_as_a_step_of_the_widest_scale(found, seed, size):
     assert relative_error(weights, matrix) < (0.15 if bits == 4 else 0.01)
 
 
+@pytest.mark.parametrize("impl", ["torch", "numba"])
 @pytest.mark.parametrize("bits", [4, 8])
-def test_what_codes_can_say_exactly_is_kept_exactly(bits):
+def test_what_codes_can_say_exactly_is_kept_exactly(bits, impl):
     g = torch.Generator().manual_seed(0)
     codes = torch.randint(LOWEST[bits], HIGHEST[bits] + 1, (4, 128), generator=g).to(torch.int8)
     codes[:, ::32] = LOWEST[bits]  # every group uses its range
     matrix = packed(codes, torch.full((4, 4), 0.5, dtype=torch.bfloat16), bits, 32)
     weights = matrix.dequantised(torch.float32)
-    assert torch.equal(quantised(weights, bits, 32).dequantised(torch.float32), weights)
+    assert torch.equal(quantised(weights, bits, 32, impl).dequantised(torch.float32), weights)
 
 
+@pytest.mark.parametrize("impl", ["torch", "numba"])
 @pytest.mark.parametrize("bits", [4, 8])
-def test_zeros_stay_zeros(bits):
-    assert not quantised(torch.zeros(2, 64), bits, 32).dequantised(torch.float32).any()
+def test_zeros_stay_zeros(bits, impl):
+    assert not quantised(torch.zeros(2, 64), bits, 32, impl).dequantised(torch.float32).any()
 
 
 @pytest.mark.parametrize(

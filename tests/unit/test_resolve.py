@@ -74,6 +74,7 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
         "draft.decay": 0.9,
         "draft.precision": "int4",
         "draft.group": 128,
+        "draft.int8": "head",
         "draft.lookup": 3,
         "draft.tree_width": 4,
         "correction.enabled": False,
@@ -103,6 +104,7 @@ def test_every_variable_is_heard() -> None:
         "SIRIUS_DECAY": "0.9",
         "SIRIUS_DRAFT_PRECISION": "int8",
         "SIRIUS_DRAFT_GROUP": "64",
+        "SIRIUS_DRAFT_INT8": "down+head",
         "SIRIUS_DRAFT_LOOKUP": "4",
         "SIRIUS_TREE_WIDTH": "8",
         "SIRIUS_WINDOW": "auto",
@@ -122,6 +124,7 @@ def test_every_variable_is_heard() -> None:
         "decay": 0.9,
         "precision": "int8",
         "group": 64,
+        "int8": "head+down",
         "lookup": 4,
         "tree_width": 8,
     }

@@ -9,6 +9,7 @@ from clock import Clock, Times
 
 from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
 from sirius_cli.engine.drafts import make_policy
+from sirius_cli.engine.drafts.policy import WeightSizes
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.engine import Engine
@@ -98,7 +99,7 @@ class Steps:
     def policy(self, method: Any) -> Any:
         spec = DraftSpec(method=method, keep=KEEP)
         policy = make_policy(
-            spec, self.statistic, self.shape.neurons, 1, self.engine.counts, 1.0, self.model.ops
+            spec, self.statistic, self.shape.neurons, 1, self.engine.counts, WeightSizes(), self.model.ops
         )  # fmt: skip
         assert policy is not None
         policy.begin(0)

@@ -18,6 +18,7 @@ from sirius_kernels.norm.op import normalise
 
 Branch = Callable[[torch.Tensor], torch.Tensor]
 Adjust = Callable[[torch.Tensor], None]
+Watch = Callable[[torch.Tensor, torch.Tensor], None]
 MOST_TOKENS: Final = 32  # of a pass that is one call; with more, calls cost next to nothing beside the work
 
 
@@ -51,9 +52,13 @@ class AttentionBlock:
         rows: torch.Tensor | None,
         start: torch.Tensor,
         tree: torch.Tensor | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """Change ``x[R T, D]``, ``batch`` rows of as many tokens each, in place; the rest as for ``attention``."""
-        if self._at_once is not None and tree is None and x.shape[0] <= MOST_TOKENS:
+        """Change ``x[R T, D]``, ``batch`` rows of as many tokens each, in place; the rest as for ``attention``.
+
+        ``watch``, if there is one, is shown what ``qkv`` and ``out`` are multiplied with: ``[R T, D]``, ``[R T, H d]``.
+        """
+        if self._at_once is not None and tree is None and watch is None and x.shape[0] <= MOST_TOKENS:
             self._at_once(x, batch, turns, k_cache, v_cache, rows, start)
             return
         found, impl = self._weights, self._impl
@@ -65,8 +70,10 @@ class AttentionBlock:
             mixed = attention(
                 qkv, turns, k_cache, v_cache, rows, start, scale=found.scale, window=found.window,
                 softcap=found.softcap, tree=tree, impl=impl,
-            )  # fmt: skip
-            return linear(mixed.reshape(len(x), -1), found.out, found.out_bias, impl=impl)
+            ).reshape(len(x), -1)  # fmt: skip
+            if watch is not None:
+                watch(x, mixed)
+            return linear(mixed, found.out, found.out_bias, impl=impl)
 
         add_branch(x, self._around, branch, impl)
 

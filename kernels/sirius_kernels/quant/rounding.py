@@ -3,13 +3,15 @@
 Rounding to the nearest code minimises the error of one scale; the scale itself is searched for. For given codes the
 best scale is a least-squares fit, ``<w, c> / <c, c>``, and leaves ``<w, w> - <w, c>^2 / <c, c>`` of squared error; so
 among candidate scales the one with the largest ``<w, c>^2 / <c, c>`` wins. Where inputs are uncorrelated and alike,
-squared error of weights is squared error of outputs.
+squared error of weights is squared error of outputs; where it is known how much each weight matters, products are
+weighted by that.
 """
 
 from typing import Final
 
 import torch
 
+from sirius_kernels.contracts import Impl
 from sirius_kernels.quant.matrix import HIGHEST, LOWEST, SHARING, Bits, QuantMatrix, check_depth, packed
 
 # Around the scale that puts the group's largest weight at the end of the range: smaller ones cut that weight off and
@@ -18,8 +20,11 @@ _STRETCHES: Final = {4: tuple(1.0 + 0.06 * step for step in range(-2, 7)), 8: (1
 _CHUNK: Final = 1 << 18  # weights at a time: what the caches hold
 
 
-def quantised(weights: torch.Tensor, bits: Bits, group: int) -> QuantMatrix:
-    """``weights[..., depth]`` in ``bits``, a scale for every ``group``. Raises ``ContractError`` for a bad group."""
+def quantised(weights: torch.Tensor, bits: Bits, group: int, impl: Impl = "torch") -> QuantMatrix:
+    """``weights[..., depth]`` in ``bits``, a scale for every ``group``. Raises ``ContractError`` for a bad group.
+
+    ``impl`` is that of the search: compiled for ``numba``, else torch.
+    """
     check_depth(weights.shape[-1], group)
     grouped = weights.reshape(-1, group)
     codes = torch.empty(grouped.shape, dtype=torch.int8, device=weights.device)
@@ -27,8 +32,8 @@ def quantised(weights: torch.Tensor, bits: Bits, group: int) -> QuantMatrix:
     rows = max(1, _CHUNK // group)
     for first in range(0, len(grouped), rows):
         part = slice(first, first + rows)
-        scales[part] = _best_scales(grouped[part].float(), bits).bfloat16()
-        codes[part] = _rounded(grouped[part].float(), _inverse(scales[part].float()), bits)
+        scales[part] = best_scales(grouped[part].float(), bits, impl=impl).bfloat16()
+        codes[part] = _rounded(grouped[part].float(), inverse(scales[part].float()), bits)
     shape = (*weights.shape[:-1], weights.shape[-1] // group)
     return packed(codes.view(weights.shape), scales.view(shape), bits, group)
 
@@ -37,6 +42,13 @@ def relative_error(weights: torch.Tensor, matrix: QuantMatrix) -> float:
     """Root of the squared error over the squared weights: how much of the matrix rounding took."""
     lost = (weights.float() - matrix.dequantised(torch.float32)).square().sum()
     return float((lost / weights.float().square().sum().clamp_min(torch.finfo(torch.float32).tiny)).sqrt())
+
+
+def output_error(inputs: torch.Tensor, weights: torch.Tensor, rounded: torch.Tensor) -> float:
+    """As :func:`relative_error`, of the products of ``inputs[T, depth]`` with ``weights[N, depth]``, which are
+    ``rounded`` in a copy."""
+    lost, whole = ((inputs.float() @ rows.float().t()).norm() for rows in (weights - rounded, weights))
+    return float(lost / whole.clamp_min(torch.finfo(torch.float32).tiny))
 
 
 def rounded_activations(x: torch.Tensor) -> torch.Tensor:
@@ -50,24 +62,31 @@ def rounded_activations(x: torch.Tensor) -> torch.Tensor:
     return ((codes + 0.5 * codes.sign()).trunc() * (largest / HIGHEST[8])).view(x.shape)
 
 
-def _best_scales(grouped: torch.Tensor, bits: Bits) -> torch.Tensor:
-    """``[N, group]`` -> the scale ``[N]`` of each group."""
+def best_scales(
+    grouped: torch.Tensor, bits: Bits, importance: torch.Tensor | None = None, *, impl: Impl
+) -> torch.Tensor:
+    """``fp32[N, group]`` -> the scale ``[N]`` of each group; ``importance[group]`` weighs squared errors."""
+    if impl == "numba":
+        from sirius_kernels.quant import cpu
+
+        return cpu.best_scales(grouped, bits, _STRETCHES[bits], importance)
     largest = grouped.gather(1, grouped.abs().argmax(1, keepdim=True)).squeeze(1)
-    widest = _inverse(largest) * LOWEST[bits]  # 4-bit codes reach one further below zero: the largest weight goes there
+    widest = inverse(largest) * LOWEST[bits]  # 4-bit codes reach one further below zero: the largest weight goes there
     best, scales = torch.full_like(largest, -1.0), torch.zeros_like(largest)
     for stretch in _STRETCHES[bits]:
         codes = _rounded(grouped, widest * stretch, bits)
-        fit, size = (grouped * codes).sum(1), codes.square().sum(1).clamp_min(1.0)
-        gain = fit.square() / size
+        weighted = codes if importance is None else codes * importance
+        fit, size = (grouped * weighted).sum(1), (codes * weighted).sum(1)
+        gain = fit.square() * inverse(size)
         better = gain > best
-        best, scales = torch.where(better, gain, best), torch.where(better, fit / size, scales)
+        best, scales = torch.where(better, gain, best), torch.where(better, fit * inverse(size), scales)
     return scales
 
 
-def _rounded(grouped: torch.Tensor, inverse: torch.Tensor, bits: Bits) -> torch.Tensor:
-    return (grouped * inverse[:, None]).round_().clamp_(LOWEST[bits], HIGHEST[bits])
-
-
-def _inverse(values: torch.Tensor) -> torch.Tensor:
+def inverse(values: torch.Tensor) -> torch.Tensor:
     """1 over each value; 0 for 0."""
     return torch.where(values == 0, 0.0, 1.0 / values)
+
+
+def _rounded(grouped: torch.Tensor, inverses: torch.Tensor, bits: Bits) -> torch.Tensor:
+    return (grouped * inverses[:, None]).round_().clamp_(LOWEST[bits], HIGHEST[bits])

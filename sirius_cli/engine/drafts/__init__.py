@@ -5,7 +5,7 @@ from sirius_cli.engine.backend import Ops
 from sirius_cli.engine.drafts.coarse import CoarseDraft
 from sirius_cli.engine.drafts.dense import DenseDraft
 from sirius_cli.engine.drafts.fine import FineDraft
-from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost, coarse_cost, dense_cost, fine_cost
+from sirius_cli.engine.drafts.policy import DraftPolicy, StepCost, WeightSizes, coarse_cost, fine_cost, step_cost
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.models.counts import ParameterCounts
 
@@ -16,33 +16,33 @@ def make_policy(
     neurons: int,
     rows: int,
     counts: ParameterCounts,
-    size: float,
+    sizes: WeightSizes,
     ops: Ops,
     *,
     masked: bool = False,
 ) -> DraftPolicy | None:
     """The policy of ``spec`` for texts whose ``statistic`` is known; None for native dense, which drafts nothing.
 
-    ``size`` is that of a weight as drafts read it, over that of a native one.
+    ``sizes`` are those of weights as drafts read them.
     """
     if spec.native_dense:
         return None
     if spec.method == "dense":
-        return DenseDraft(dense_cost(counts, size))
+        return DenseDraft(step_cost(counts, sizes))
     if spec.method == "fine":
-        return FineDraft(spec.keep, neurons, counts, size, rows=rows, masked=masked)
+        return FineDraft(spec.keep, neurons, counts, sizes, rows=rows, masked=masked)
     if statistic is None:
         raise ValueError("a coarse draft needs the statistic of its text")
     return CoarseDraft(
-        statistic, spec.keep, counts, size, ops, refresh=spec.refresh, decay=spec.decay, masked=masked
+        statistic, spec.keep, counts, sizes, ops, refresh=spec.refresh, decay=spec.decay, masked=masked
     )  # fmt: skip
 
 
-def cost_of(spec: DraftSpec, neurons: int, counts: ParameterCounts, size: float) -> StepCost | None:
+def cost_of(spec: DraftSpec, neurons: int, counts: ParameterCounts, sizes: WeightSizes) -> StepCost | None:
     """What a step of ``spec`` costs on a single text, where it really skips; None for native dense."""
     match spec.method:
         case "coarse":
-            return coarse_cost(spec.keep, neurons, counts, size)
+            return coarse_cost(spec.keep, neurons, counts, sizes)
         case "fine":
-            return fine_cost(spec.keep, neurons, counts, size)
-    return None if spec.native_dense else dense_cost(counts, size)
+            return fine_cost(spec.keep, neurons, counts, sizes)
+    return None if spec.native_dense else step_cost(counts, sizes)

@@ -3,7 +3,7 @@
 import torch
 
 from sirius_cli.engine.backend import Ops
-from sirius_cli.engine.drafts.policy import StepCost, coarse_cost, kept_neurons
+from sirius_cli.engine.drafts.policy import StepCost, WeightSizes, coarse_cost, kept_neurons
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.models.counts import ParameterCounts
 from sirius_kernels.block.op import MlpBlock
@@ -22,7 +22,7 @@ class CoarseDraft:
         statistic: NeuronStatistic,
         keep: float,
         counts: ParameterCounts,
-        size: float,
+        sizes: WeightSizes,
         ops: Ops,
         *,
         refresh: int = 0,
@@ -31,7 +31,7 @@ class CoarseDraft:
     ) -> None:
         layers, rows, neurons = statistic.scores.shape
         self.masked = masked or rows > 1
-        self.cost: StepCost = coarse_cost(keep, neurons, counts, size, masked=self.masked)
+        self.cost: StepCost = coarse_cost(keep, neurons, counts, sizes, masked=self.masked)
         self._statistic, self._ops = statistic, ops
         self._count = kept_neurons(keep, neurons)
         # Lists that stay where they are: what has been recorded for a GPU goes on reading them.

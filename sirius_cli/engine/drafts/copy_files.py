@@ -1,6 +1,6 @@
 """A quantised copy on disk: one safetensors file for the head and for each layer, in a folder of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -8,33 +8,31 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, LayerCopy, layer_losses, native_of, row_shapes
+from sirius_cli.engine.drafts.making import Part
+from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, LayerCopy, row_shapes
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.engine.weights import allocate
 from sirius_cli.errors import ModelError
 from sirius_kernels.contracts import ContractError
-from sirius_kernels.quant.matrix import ByOutput, QuantMatrix
-from sirius_kernels.quant.rounding import relative_error
+from sirius_kernels.quant.matrix import QuantMatrix
 
 _HEAD: Final = "head"
 _LAYER: Final = ("qkv", "out", "gate_up", "down_t")
 
 
-def write_copy(
-    folder: Path, weights: DecoderWeights, copy: DraftCopy, done: Callable[[int], None]
-) -> dict[str, list[float]]:
-    """Write every part of ``copy``, which is one of ``weights``, into ``folder`` as it is made.
+def write_copy(folder: Path, parts: Iterable[Part], done: Callable[[int], None]) -> dict[str, list[float]]:
+    """Write the ``parts`` of a copy into ``folder``, each as soon as it is made.
 
-    ``done`` is told how many layers are there. Gives what rounding lost, by kind of matrix and layer: the root of the
-    squared error over the squared weights.
+    ``done`` is told how many bytes are there. Gives what rounding lost, by kind of matrix and layer.
     """
-    losses = {_HEAD: [relative_error(native_of(weights.head), copy.head)]}
-    save_file(_tensors({_HEAD: copy.head}), _file(folder, _HEAD))
-    for number, (native, layer) in enumerate(zip(weights.layers, copy.layers, strict=True)):
-        save_file(_tensors({name: _rows(getattr(layer, name)) for name in _LAYER}), _file(folder, number))
-        for name, loss in zip(_LAYER, layer_losses(native, layer), strict=True):
-            losses.setdefault(name, []).append(loss)
-        done(number + 1)
+    losses: dict[str, list[float]] = {}
+    written = 0
+    for number, part in enumerate(parts):
+        save_file(_tensors(part), _file(folder, _HEAD if _HEAD in part else number))
+        for name, rounded in part.items():
+            losses.setdefault(name, []).append(rounded.loss)
+            written += rounded.matrix.nbytes
+        done(written)
     return losses
 
 
@@ -46,9 +44,9 @@ def read_copy(folder: Path, weights: DecoderWeights, found: CopyFormat) -> Draft
     device = weights.head.device
     try:
         (head,) = _read(_file(folder, _HEAD), {_HEAD: tuple(weights.head.shape)}, found, device)
-        layers = [
+        layers = tuple(
             _read_layer(_file(folder, number), layer, found, device) for number, layer in enumerate(weights.layers)
-        ]
+        )
     except (OSError, SafetensorError, ContractError) as error:
         raise ModelError(f"the quantised copy in {folder} cannot be used: {error}") from error
     return DraftCopy(head, layers)
@@ -58,19 +56,15 @@ def _file(folder: Path, part: str | int) -> Path:
     return folder / (f"{part}.safetensors" if isinstance(part, str) else f"layer-{part:03d}.safetensors")
 
 
-def _rows(matrix: QuantMatrix | ByOutput) -> QuantMatrix:
-    return matrix.rows if isinstance(matrix, ByOutput) else matrix
-
-
-def _tensors(matrices: dict[str, QuantMatrix]) -> dict[str, torch.Tensor]:
+def _tensors(part: Part) -> dict[str, torch.Tensor]:
+    matrices = {name: rounded.matrix for name, rounded in part.items()}
     tensors = {f"{name}.codes": matrix.codes for name, matrix in matrices.items()}
     return tensors | {f"{name}.scales": matrix.scales for name, matrix in matrices.items()}
 
 
 def _read_layer(path: Path, layer: LayerWeights, found: CopyFormat, device: torch.device) -> LayerCopy:
     shapes = dict(zip(_LAYER, row_shapes(layer, found), strict=True))
-    qkv, out, gate_up, down = _read(path, shapes, found, device)
-    return LayerCopy(qkv, out, gate_up, down if found.by_neuron else ByOutput(down))
+    return LayerCopy.of(found, *_read(path, shapes, found, device))
 
 
 def _read(
@@ -80,7 +74,7 @@ def _read(
     with safe_open(path, framework="pt") as tensors:
         for name, shape in shapes.items():
             codes, scales = (_in_memory(tensors.get_tensor(f"{name}.{part}"), device) for part in ("codes", "scales"))
-            matrix = QuantMatrix(codes, scales, found.bits, found.group)
+            matrix = QuantMatrix(codes, scales, found.bits_of(name), found.group)
             if matrix.shape != shape:
                 raise ContractError(f"{name} has shape {matrix.shape}, expected {shape}")
             yield matrix

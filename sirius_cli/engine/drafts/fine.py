@@ -3,7 +3,7 @@
 import torch
 
 from sirius_cli.engine.backend import Ops
-from sirius_cli.engine.drafts.policy import Forgetful, StepCost, fine_cost, kept_neurons
+from sirius_cli.engine.drafts.policy import Forgetful, StepCost, WeightSizes, fine_cost, kept_neurons
 from sirius_cli.engine.models.counts import ParameterCounts
 from sirius_kernels.block.op import MlpBlock
 from sirius_kernels.block.weights import MlpWeights
@@ -17,11 +17,18 @@ class FineDraft(Forgetful):
     """
 
     def __init__(
-        self, keep: float, neurons: int, counts: ParameterCounts, size: float, *, rows: int = 1, masked: bool = False
+        self,
+        keep: float,
+        neurons: int,
+        counts: ParameterCounts,
+        sizes: WeightSizes,
+        *,
+        rows: int = 1,
+        masked: bool = False,
     ) -> None:
         self.masked = masked or rows > 1
         self._count = kept_neurons(keep, neurons)
-        self.cost: StepCost = fine_cost(keep, neurons, counts, size, masked=self.masked)
+        self.cost: StepCost = fine_cost(keep, neurons, counts, sizes, masked=self.masked)
 
     def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
         def branch(x: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,17 @@ class StepCost:
     read: float
 
 
+@dataclass(frozen=True, slots=True)
+class WeightSizes:
+    """Bytes of a weight of each matrix as drafts read it, over those of a native one."""
+
+    head: float = 1.0
+    qkv: float = 1.0
+    out: float = 1.0
+    gate_up: float = 1.0
+    down_t: float = 1.0
+
+
 class DraftPolicy(Protocol):
     """Runs the MLPs of a draft step (see :class:`sirius_cli.engine.models.decoder.MlpRunner`)."""
 
@@ -59,31 +70,43 @@ class Forgetful:
         """Every token is treated alike, whichever row it belongs to."""
 
 
-def step_cost(counts: ParameterCounts, skipped_per_layer: float, size: float, *, masked: bool) -> StepCost:
-    """The cost of leaving out ``skipped_per_layer`` parameters. A mask computes everything and reads everything.
+def step_cost(
+    counts: ParameterCounts,
+    sizes: WeightSizes,
+    *,
+    gate: float = 1.0,
+    up: float = 1.0,
+    down: float = 1.0,
+    masked: bool = False,
+) -> StepCost:
+    """The cost of a step that uses those fractions of each layer's ``gate``, ``up`` and ``down``, and all of the rest.
 
-    ``size`` is that of a matrix's weight as drafts read it, over that of a native one.
+    A mask computes everything and reads everything.
     """
-    skipped = skipped_per_layer * counts.layers
-    touched = counts.matrices if masked else counts.matrices - skipped
-    return StepCost(1.0 - skipped / counts.total, (counts.read - counts.matrices + touched * size) / counts.read)
+    used = gate * counts.gate + up * counts.up + down * counts.down
+    skipped = counts.layers * (counts.gate + counts.up + counts.down - used)
+    if masked:
+        gate = up = down = 1.0
+    mlp = (gate * counts.gate + up * counts.up) * sizes.gate_up + down * counts.down * sizes.down_t
+    layer = counts.qkv * sizes.qkv + counts.out * sizes.out + mlp
+    read = counts.read - counts.matrices + counts.head * sizes.head + counts.layers * layer
+    return StepCost(1.0 - skipped / counts.total, read / counts.read)
 
 
-def dense_cost(counts: ParameterCounts, size: float) -> StepCost:
-    """The cost of a step that leaves nothing out."""
-    return step_cost(counts, 0.0, size, masked=False)
-
-
-def coarse_cost(keep: float, neurons: int, counts: ParameterCounts, size: float, *, masked: bool = False) -> StepCost:
+def coarse_cost(
+    keep: float, neurons: int, counts: ParameterCounts, sizes: WeightSizes, *, masked: bool = False
+) -> StepCost:
     """The cost of a step that uses ``keep`` of all ``neurons`` of a layer, and nothing of the others."""
-    skippable = counts.gate + counts.up + counts.down
-    return step_cost(counts, skippable * (1 - kept_neurons(keep, neurons) / neurons), size, masked=masked)
+    kept = kept_neurons(keep, neurons) / neurons
+    return step_cost(counts, sizes, gate=kept, up=kept, down=kept, masked=masked)
 
 
-def fine_cost(keep: float, neurons: int, counts: ParameterCounts, size: float, *, masked: bool = False) -> StepCost:
+def fine_cost(
+    keep: float, neurons: int, counts: ParameterCounts, sizes: WeightSizes, *, masked: bool = False
+) -> StepCost:
     """The cost of a step that must see every gate before it knows which ``keep`` of the neurons to use."""
-    skippable = counts.down + (counts.up if counts.gate else 0)
-    return step_cost(counts, skippable * (1 - kept_neurons(keep, neurons) / neurons), size, masked=masked)
+    kept = kept_neurons(keep, neurons) / neurons
+    return step_cost(counts, sizes, up=kept if counts.gate else 1.0, down=kept, masked=masked)
 
 
 def kept_neurons(keep: float, neurons: int) -> int:

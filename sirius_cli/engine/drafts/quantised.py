@@ -1,25 +1,28 @@
 """The copies of a model's weights that drafts read in fewer bits."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 import torch
 
+from sirius_cli.core.profile import MATRICES as PROFILE_NAMES
 from sirius_cli.core.profile import DraftSpec
 from sirius_cli.engine.device import Placement
+from sirius_cli.engine.drafts.policy import WeightSizes
 from sirius_cli.engine.memory import free_bytes
 from sirius_cli.engine.models.counts import ParameterCounts
 from sirius_cli.engine.models.decoder import Decoder
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.errors import EnvironmentProblem, UsageError
 from sirius_kernels.contracts import ContractError
-from sirius_kernels.quant.matrix import GROUPS, Bits, ByOutput, Down, QuantMatrix, Weight, check_depth, divides
-from sirius_kernels.quant.rounding import quantised, relative_error
+from sirius_kernels.quant.matrix import GROUPS, Bits, ByOutput, QuantMatrix, check_depth, divides
 
 _BITS: Final[dict[str, Bits]] = {"int8": 8, "int4": 4}
 _SCALE_BYTES: Final = torch.bfloat16.itemsize
+MATRICES: Final = ("head", "qkv", "out", "gate_up", "down_t")
+"""What a copy has, once and then in each layer."""
 WITHOUT_COPY: Final = "do without a copy: --draft-precision native, or --profile sirius"
 """A copy may be the default's: whoever cannot have it needs something to type."""
 
@@ -29,16 +32,21 @@ class CopyFormat:
     """How a copy keeps its weights: ``bits`` for each, and a scale for every ``group``.
 
     ``by_neuron``: a step may skip neurons. Else the down projection lies by its outputs, which is faster to read.
+    ``int8`` names matrices, as :class:`LayerCopy` and :class:`DraftCopy` do, that have 8 bits whatever the others have.
     """
 
     bits: Bits
     group: int
     by_neuron: bool = True
+    int8: tuple[str, ...] = ()
 
-    @property
-    def weight_bytes(self) -> float:
-        """Bytes of a weight, its part of the scale included."""
-        return self.bits / 8 + _SCALE_BYTES / self.group
+    def bits_of(self, matrix: str) -> Bits:
+        """Of a weight of that matrix."""
+        return 8 if matrix in self.int8 else self.bits
+
+    def bytes_of(self, matrix: str) -> float:
+        """Of a weight of that matrix, its part of the scale included."""
+        return self.bits_of(matrix) / 8 + _SCALE_BYTES / self.group
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +58,45 @@ class LayerCopy:
     gate_up: QuantMatrix
     down_t: QuantMatrix | ByOutput
 
+    @classmethod
+    def of(
+        cls, found: "CopyFormat", qkv: QuantMatrix, out: QuantMatrix, gate_up: QuantMatrix, down_t: QuantMatrix
+    ) -> Self:
+        """A layer of a copy in the format ``found``; all matrices as they are stored, by their rows."""
+        return cls(qkv, out, gate_up, down_t if found.by_neuron else ByOutput(down_t))
+
 
 @dataclass(frozen=True, slots=True)
 class DraftCopy:
-    """The matrices of a model, quantised. ``layers`` may be made while they are gone through, once."""
+    """The matrices of a model, quantised."""
 
     head: QuantMatrix
-    layers: Iterable[LayerCopy]
+    layers: tuple[LayerCopy, ...]
 
 
-CopyMaker = Callable[[DecoderWeights, CopyFormat], DraftCopy]
+CopyMaker = Callable[[Decoder, CopyFormat], DraftCopy]
 
 
 def format_of(spec: DraftSpec) -> CopyFormat | None:
     """How drafts of ``spec`` read weights; None: as they are."""
-    return None if spec.precision == "native" else CopyFormat(_BITS[spec.precision], spec.group)
+    if spec.precision == "native":
+        return None
+    named = spec.int8.split("+") if spec.precision == "int4" and spec.int8 else []
+    kept = tuple(matrix for name, matrix in zip(PROFILE_NAMES, MATRICES, strict=True) if name in named)
+    return CopyFormat(_BITS[spec.precision], spec.group, int8=kept)
 
 
-def size_of(spec: DraftSpec, itemsize: int) -> float:
-    """Bytes of a matrix's weight as drafts of ``spec`` read it, over the ``itemsize`` of a native one."""
+def sizes_of(spec: DraftSpec, itemsize: int) -> WeightSizes:
+    """Those of weights as drafts of ``spec`` read them, where a native one takes ``itemsize`` bytes."""
     found = format_of(spec)
-    return 1.0 if found is None else found.weight_bytes / itemsize
+    return WeightSizes() if found is None else WeightSizes(*(found.bytes_of(name) / itemsize for name in MATRICES))
 
 
 def copy_bytes(found: CopyFormat, counts: ParameterCounts) -> int:
     """Memory that a copy takes."""
-    return int(counts.matrices * found.weight_bytes)
+    of_layer = (counts.qkv, counts.out, counts.gate + counts.up, counts.down)
+    weights = (counts.head, *(counts.layers * count for count in of_layer))
+    return int(sum(count * found.bytes_of(name) for name, count in zip(MATRICES, weights, strict=True)))
 
 
 def row_shapes(layer: LayerWeights, found: CopyFormat) -> tuple[tuple[int, ...], ...]:
@@ -86,8 +107,9 @@ def row_shapes(layer: LayerWeights, found: CopyFormat) -> tuple[tuple[int, ...],
 
 def stored_bytes(weights: DecoderWeights, found: CopyFormat) -> int:
     """Memory and disk that a copy of ``weights`` takes."""
-    each = sum(map(math.prod, row_shapes(weights.layers[0], found)))
-    return int((math.prod(weights.head.shape) + each * len(weights.layers)) * found.weight_bytes)
+    shapes = (tuple(weights.head.shape), *row_shapes(weights.layers[0], found))
+    each = [math.prod(shape) * found.bytes_of(name) for name, shape in zip(MATRICES, shapes, strict=True)]
+    return int(each[0] + sum(each[1:]) * len(weights.layers))
 
 
 def expect_memory(counts: ParameterCounts, spec: DraftSpec, placement: Placement) -> None:
@@ -123,29 +145,10 @@ def expect_fit(weights: DecoderWeights, found: CopyFormat) -> None:
         ) from error
 
 
-def quantise(weights: DecoderWeights, found: CopyFormat) -> DraftCopy:
-    """A :data:`CopyMaker` that rounds the weights themselves, a layer at a time."""
-
-    def rounded(layer: LayerWeights) -> LayerCopy:
-        qkv, out, gate_up = (_rounded(matrix, found) for matrix in (layer.qkv, layer.out, layer.mlp.gate_up))
-        return LayerCopy(qkv, out, gate_up, _rounded_down(layer.mlp.down_t, found))
-
-    return DraftCopy(_rounded(weights.head, found), map(rounded, weights.layers))
-
-
-def layer_losses(layer: LayerWeights, copy: LayerCopy) -> tuple[float, ...]:
-    """What rounding lost of each matrix of ``copy``: the root of the squared error over the squared weights."""
-    native, down = native_of(layer.mlp.down_t), copy.down_t
-    if isinstance(down, ByOutput):
-        native, down = native.t(), down.rows
-    natives = (*map(native_of, (layer.qkv, layer.out, layer.mlp.gate_up)), native)
-    return tuple(map(relative_error, natives, (copy.qkv, copy.out, copy.gate_up, down)))
-
-
 class Drafters:
     """The models that drafts run: the native one, and those over copies, made by ``maker`` when first asked for."""
 
-    def __init__(self, native: Decoder, maker: CopyMaker = quantise) -> None:
+    def __init__(self, native: Decoder, maker: CopyMaker) -> None:
         self.maker = maker
         self._native = native
         self._copies: dict[CopyFormat, Decoder] = {}
@@ -163,37 +166,21 @@ class Drafters:
         if found not in self._copies:
             expect_fit(self._native.weights, found)
             expect_room(self._native.weights, found)
-            self._copies[found] = self._over(self.maker(self._native.weights, found))
+            self._copies[found] = over(self._native, self.maker(self._native, found))
         return self._copies[found]
 
-    def _over(self, copy: DraftCopy) -> Decoder:
-        native = self._native
-        layers = [_with(layer, part) for layer, part in zip(native.weights.layers, copy.layers, strict=True)]
-        weights = replace(native.weights, head=copy.head, layers=tuple(layers))
-        return Decoder(native.config, weights, native.ops)
+
+def over(native: Decoder, copy: DraftCopy) -> Decoder:
+    """``native`` with the matrices of ``copy``."""
+    layers = [_with(layer, part) for layer, part in zip(native.weights.layers, copy.layers, strict=True)]
+    weights = replace(native.weights, head=copy.head, layers=tuple(layers))
+    return Decoder(native.config, weights, native.ops)
 
 
 def _with(layer: LayerWeights, copy: LayerCopy) -> LayerWeights:
     """``layer`` with the matrices of ``copy``. Norms and biases are the native ones."""
     mlp = replace(layer.mlp, gate_up=copy.gate_up, down_t=copy.down_t)
     return replace(layer, qkv=copy.qkv, out=copy.out, mlp=mlp)
-
-
-def native_of(weight: Down) -> torch.Tensor:
-    """A matrix of a model that is no copy."""
-    assert isinstance(weight, torch.Tensor)
-    return weight
-
-
-@torch.inference_mode()
-def _rounded(matrix: Weight, found: CopyFormat) -> QuantMatrix:
-    return quantised(native_of(matrix), found.bits, found.group)
-
-
-@torch.inference_mode()
-def _rounded_down(down_t: Down, found: CopyFormat) -> QuantMatrix | ByOutput:
-    native = native_of(down_t)
-    return _rounded(native, found) if found.by_neuron else ByOutput(_rounded(native.t().contiguous(), found))
 
 
 def _hint(weights: DecoderWeights) -> str:

@@ -1,5 +1,6 @@
 """One configurable decoder. Read :meth:`Decoder.run` first; what a family lacks is None or 1 in its config."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -14,7 +15,7 @@ from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.engine.models.norms import normalise_across_heads_, normalise_heads_
 from sirius_cli.engine.models.rope import Rope
 from sirius_kernels.attention.tree import depths, roots
-from sirius_kernels.block.op import AttentionBlock, MlpBlock
+from sirius_kernels.block.op import AttentionBlock, MlpBlock, Watch
 from sirius_kernels.block.weights import Around, AttentionWeights, Norm
 
 
@@ -41,6 +42,7 @@ class _Pass:
     rotations: tuple[torch.Tensor, ...]
     mlp: MlpRunner
     tree: torch.Tensor | None
+    watch: Watch | None
 
 
 class Decoder:
@@ -75,6 +77,24 @@ class Decoder:
         With a ``tree`` (see :func:`sirius_kernels.attention.op.attention`) tokens are nodes, written from slot
         ``start[r]`` on, and stand as far behind the root as they are deep.
         """
+        *_, hidden = self.passing(tokens, start, cache, rows=rows, mlp=mlp, tree=tree)
+        return hidden
+
+    def passing(
+        self,
+        tokens: torch.Tensor,
+        start: torch.Tensor,
+        cache: KVCache,
+        *,
+        rows: torch.Tensor | None = None,
+        mlp: MlpRunner = dense_mlp,
+        tree: torch.Tensor | None = None,
+        watch: Watch | None = None,
+    ) -> Iterator[torch.Tensor]:
+        """:meth:`run`, pausing behind every layer: what comes last is its result.
+
+        ``watch`` is shown what the projections of every layer's attention are multiplied with.
+        """
         batch, steps = tokens.shape
         positions = (
             start[:, None] + torch.arange(steps, device=start.device)
@@ -82,13 +102,14 @@ class Decoder:
             else roots(start, tree)[:, None] + depths(tree)
         )
         turns = tuple(rope.rotations(positions) for rope in self._ropes)
-        step = _Pass(batch, steps, rows, start, cache, turns, mlp, tree)
+        step = _Pass(batch, steps, rows, start, cache, turns, mlp, tree, watch)
         x = self._embed(tokens, positions).view(batch * steps, -1)
         for layer in range(len(self._blocks)):
             self._layer(layer, x, step)
+            yield x
         if (norm := self.weights.final_norm) is not None:
             x = self.ops.normalise(x, norm.weight, norm.bias, eps=norm.eps, centred=norm.centred)
-        return x.view(batch, steps, -1)
+        yield x.view(batch, steps, -1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Scores of the next token: final hidden states ``[N, D]`` -> ``fp32[N, V]``."""
@@ -113,7 +134,8 @@ class Decoder:
         attention, mlp = self._blocks[layer]
         rope = self.config.layers[layer].rope
         turns = None if rope is None else step.rotations[rope]
-        attention(x, step.batch, turns, step.cache.k[layer], step.cache.v[layer], step.rows, step.start, step.tree)
+        k, v = step.cache.k[layer], step.cache.v[layer]
+        attention(x, step.batch, turns, k, v, step.rows, step.start, step.tree, step.watch)
         step.mlp(layer, x, mlp, self.ops)
 
     def _halves(self, spec: LayerSpec, weights: LayerWeights) -> tuple[AttentionBlock, MlpBlock]:

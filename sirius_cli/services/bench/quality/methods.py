@@ -22,6 +22,7 @@ _SHORT = {
     "decay": "draft.decay",
     "precision": "draft.precision",
     "group": "draft.group",
+    "int8": "draft.int8",
     "lookup": "draft.lookup",
     "tree_width": "draft.tree_width",
     "window": "correction.window",

@@ -93,6 +93,7 @@ def flattened(profile: Profile) -> dict[str, str]:
     if not profile.drafts:
         return {"draft.method": "dense"}
     idle = {"group"} if draft.precision == "native" else set()
+    idle |= set() if draft.precision == "int4" and draft.int8 else {"int8"}
     idle |= {"keep", "refresh", "decay"} if draft.method == "dense" else set()
     idle |= set() if profile.looks_up else {"lookup"}
     idle |= set() if profile.trees else {"tree_width"}
