@@ -81,6 +81,19 @@ def copied(row: int = 0) -> Iterator[StepEvent]:
     yield Finished(row, 0.4, "length", "")
 
 
+def branched(row: int = 0) -> Iterator[StepEvent]:
+    """A tree of six nodes, two deep: one token of a path is kept, the next corrected."""
+    yield Prefilled(row, 0.1, 3, 0, 0.1)
+    yield Committed(row, 0.1, 0, (CommittedToken(1, " a", "prefill", 0.5),))
+    for at in (0.2, 0.3):
+        yield Drafted(row, at, 1, (), (), (), 0.5, 0.4, 0.1, steps=1, nodes=3)
+    yield Drafted(row, 0.3, 1, (2, 3), (" b", " c"), (0.9, 0.4), 0.5, 0.4, 0.0, steps=0)
+    yield Checked(row, 0.4, 1, 2, 1, False, 0.1, nodes=6)
+    last = CommittedToken(4, " d", "correction", 0.7, 3, " c", 0.1, 0.5)
+    yield Committed(row, 0.4, 1, (CommittedToken(2, " b", "draft", 0.8), last))
+    yield Finished(row, 0.5, "length", "")
+
+
 def inspection(*answers: Iterable[StepEvent], name: str = "run", header: TraceHeader = HEADER) -> Inspection:
     """One run of these answers."""
     events = tuple(event for one in answers or (answer(),) for event in one)

@@ -22,9 +22,16 @@ EVENTS: dict[str, st.SearchStrategy[StepEvent]] = {
     "prefilled": st.builds(Prefilled, at=real, seconds=real),
     "planned": st.builds(Planned, at=real, draft=st.none() | real, accepted=st.none() | real, speedup=st.none() | real),
     "drafted": st.builds(
-        Drafted, at=real, probabilities=st.lists(real).map(tuple), density=real, read=real, seconds=real
+        Drafted,
+        at=real,
+        probabilities=st.lists(real).map(tuple),
+        density=real,
+        read=real,
+        seconds=real,
+        steps=st.none() | st.integers(),
+        nodes=st.integers(),
     ),
-    "checked": st.builds(Checked, at=real, seconds=real),
+    "checked": st.builds(Checked, at=real, seconds=real, nodes=st.integers()),
     "committed": st.builds(Committed, at=real, tokens=st.lists(token, max_size=4).map(tuple)),
     "finished": st.builds(Finished, at=real),
     "failed": st.builds(Failed, at=real),

@@ -44,6 +44,7 @@ GPUS = {
 }
 TOKENS = (1, 16, 64)
 GROUP, HIDDEN, NEURONS, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, CAPACITY = 32, 4096, 14336, 32, 8, 128, 128256, 2048
+LONGEST = 16  # tokens of a path of a tree
 _POINTERS = {
     torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.int8: "*i8", torch.int32: "*i32", torch.int64: "*i64"
 }  # fmt: skip
@@ -112,6 +113,17 @@ def ops_of_a_layer(tokens: int) -> dict[str, Callable[[], Any]]:
         "linear: qkv": lambda: linear(x, empty((HEADS + 2 * KV_HEADS) * HEAD_DIM, HIDDEN), impl="triton"),
         "linear: head": lambda: linear(x, empty(VOCABULARY, HIDDEN), impl="triton"),
         "attention": lambda: attention(qkv, turns, cache, cache, None, start, scale=0.1, impl="triton"),
+        "attention, tree": lambda: attention(
+            qkv,
+            turns,
+            cache,
+            cache,
+            None,
+            start,
+            scale=0.1,
+            tree=empty(tokens, LONGEST, dtype=torch.int32),
+            impl="triton",
+        ),
         "mlp_hidden": lambda: mlp_hidden(x, gate_up, activation="silu", impl="triton"),
         "mlp_hidden, half": lambda: mlp_hidden(x, gate_up, activation="silu", active=active, impl="triton"),
         "mlp_gate": lambda: mlp_gate(x, gate_up, activation="silu", impl="triton"),

@@ -4,7 +4,7 @@ import hashlib
 import importlib
 from pathlib import Path
 
-_MODULES = ("norm.cpu", "linear.cpu", "mlp.cpu", "select.cpu", "attention.cpu", "block.cpu")
+_MODULES = ("norm.cpu", "linear.cpu", "mlp.cpu", "select.cpu", "attention.cpu", "attention.cpu_tree", "block.cpu")
 
 
 def unavailable_reason() -> str:
@@ -34,6 +34,6 @@ def load(cache_dir: Path, threads: int) -> None:
 def _sources_digest() -> str:
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted([*root.glob("cpu_*.py"), *root.glob("*/cpu.py")]):
+    for path in sorted([*root.glob("cpu_*.py"), *root.glob("*/cpu*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -81,6 +81,7 @@ def bench(
     draft_group: options.DraftGroup = None,
     draft_int8: options.DraftInt8 = None,
     draft_lookup: options.DraftLookup = None,
+    tree_width: options.TreeWidth = None,
     window: options.Window = None,
     plan_for: options.PlanFor = None,
     confidence: options.Confidence = None,

@@ -45,6 +45,8 @@ _WINDOW_HELP = "Decode every profile with each of these windows, or auto, in pla
 _Window = Annotated[str, typer.Option("--window", metavar="N,…", help=_WINDOW_HELP)]
 _LOOKUP_HELP = "Decode every profile with each of these shortest matches whose continuation is drafted; 0: none is."
 _Lookup = Annotated[str, typer.Option("--draft-lookup", metavar="N,…", help=_LOOKUP_HELP)]
+_WIDTH_HELP = "Decode every profile with each of these widths of its trees; 1: chains."
+_Width = Annotated[str, typer.Option("--tree-width", metavar="N,…", help=_WIDTH_HELP)]
 _BASELINE_HELP = (
     "transformers, transformers-static, transformers-compiled, llama-cpp or all; may be given several times."
 )
@@ -77,6 +79,7 @@ def speed(
     profile: _Profiles = None,
     window: _Window = "",
     draft_lookup: _Lookup = "",
+    tree_width: _Width = "",
     baseline: _Baseline = None,
     repetitions: _Repetitions = 5,
     warmups: _Warmups = 1,
@@ -104,7 +107,9 @@ def speed(
         checks=numbers("--check", check),
         drafts=_drafts(keep, draft_precision, draft_group),
         decodes=numbers("--n-gen", n_gen),
-        profiles=() if random_weights is not None or not n_gen.strip() else _decodes(profile, window, draft_lookup),
+        profiles=()
+        if random_weights is not None or not n_gen.strip()
+        else _decodes(profile, window, draft_lookup, tree_width),
         advance=None if advance_from is None else read_advance(advance_from),
         random_weights=random_weights is not None,
         repetitions=repetitions,
@@ -170,7 +175,7 @@ def _form(format: Format | None, json: bool) -> Format:
 
 
 def _refuse_beside_random_weights(context: typer.Context) -> None:
-    for parameter in ("model", "profile", "window", "draft_lookup", "baseline"):
+    for parameter in ("model", "profile", "window", "draft_lookup", "tree_width", "baseline"):
         source = context.get_parameter_source(parameter)
         if source is not None and source.name == "COMMANDLINE":
             flag = "--" + parameter.replace("_", "-")
@@ -206,15 +211,19 @@ def _draft(method: str, keep: float, precision: str, group: int | None) -> "Draf
     return resolve_profile("dense", values, {}).profile.draft
 
 
-def _decodes(names: list[str] | None, windows: str, lookups: str) -> "tuple[Decode, ...]":
+def _decodes(names: list[str] | None, windows: str, lookups: str, widths: str) -> "tuple[Decode, ...]":
     from sirius_cli.config.resolve import Override, resolve_profile
     from sirius_cli.services.bench.speed_plan import Decode
 
     usual: tuple[str | None, ...] = (None, "sirius")
     each, matches = _windows(windows) or (None,), numbers("--draft-lookup", lookups) or (None,)
+    trees = numbers("--tree-width", widths) or (None,)
     found = []
-    for name, window, lookup in product(names or usual, each, matches):
-        given = [("window", "correction.window", window), ("draft-lookup", "draft.lookup", lookup)]
+    for name, window, lookup, width in product(names or usual, each, matches, trees):
+        given = [
+            ("window", "correction.window", window), ("draft-lookup", "draft.lookup", lookup),
+            ("tree-width", "draft.tree_width", width),
+        ]  # fmt: skip
         override: dict[str, Override] = {
             key: (value, f"flag --{flag}") for flag, key, value in given if value is not None
         }

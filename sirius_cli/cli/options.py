@@ -75,6 +75,9 @@ DraftInt8 = Annotated[
 DraftLookup = Annotated[
     int | None, _option("--draft-lookup", help="Shortest match in the text whose continuation is drafted; 0: none is.")
 ]
+TreeWidth = Annotated[
+    int | None, _option("--tree-width", help="Paths that a draft follows side by side, 1 to 16; 1: a chain.")
+]
 Window = Annotated[
     str | None,
     _option("--window", metavar="N|auto", help="Tokens per check; auto plans them from costs and acceptance."),
@@ -144,6 +147,7 @@ _OVERRIDES = (
     _Override("--draft-group", "draft.group"),
     _Override("--draft-int8", "draft.int8"),
     _Override("--draft-lookup", "draft.lookup"),
+    _Override("--tree-width", "draft.tree_width"),
     _Override("--spr", "draft.keep", lambda sparsity: round(1.0 - sparsity, 12)),
     _Override("--window", "correction.window", value_of),
     _Override("--kernel-size", "correction.window", value_of),

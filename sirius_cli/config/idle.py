@@ -22,6 +22,7 @@ _DENSE = Idle("a dense draft uses all neurons", "method", "coarse", "sirius")
 _NOT_COARSE = Idle("only a coarse draft chooses neurons for a whole text", "method", "coarse", "sirius")
 _NATIVE = Idle("drafts read the weights as they are", "draft-precision", "int8", "exact")
 _NO_INT4 = Idle("only an int4 copy has matrices that could keep more bits", "draft-precision", "int4", "turbo")
+_NO_STEPS = Idle("a draft of all weights as they are is no cheaper in a tree", "method", "coarse", "sirius")
 _EXACT = Idle("the exact rule knows no likelihood", "accept", "likelihood", "sirius")
 
 # Windows, rules and confidences are not here: the dashboard can switch checks on.
@@ -31,6 +32,7 @@ _RULES: dict[str, tuple[Callable[[Profile], bool], Idle]] = {
     "draft.decay": (lambda profile: profile.draft.method != "coarse", _NOT_COARSE),
     "draft.group": (lambda profile: profile.draft.precision == "native", _NATIVE),
     "draft.int8": (lambda profile: profile.draft.precision != "int4", _NO_INT4),
+    "draft.tree_width": (lambda profile: profile.draft.native_dense, _NO_STEPS),
     "correction.threshold": (lambda profile: profile.correction.accept == "exact", _EXACT),
     "correction.temperature": (lambda profile: profile.correction.accept == "exact", _EXACT),
 }

@@ -23,6 +23,7 @@ _VARIABLES = {
     "draft.group": "SIRIUS_DRAFT_GROUP",
     "draft.int8": "SIRIUS_DRAFT_INT8",
     "draft.lookup": "SIRIUS_DRAFT_LOOKUP",
+    "draft.tree_width": "SIRIUS_TREE_WIDTH",
     "correction.window": "SIRIUS_WINDOW",
     "correction.plan_for": "SIRIUS_PLAN_FOR",
     "correction.confidence": "SIRIUS_CONFIDENCE",

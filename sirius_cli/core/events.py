@@ -62,6 +62,10 @@ class Drafted:
     ``probabilities`` are the draft's own for each token. ``density`` is the fraction of all parameters that a step
     uses, ``read`` the bytes of weights that a step reads over those of a dense step. Tokens whose ``source`` is
     "lookup" were found in the text, all at once and last in their window: no weights, and 1 for each probability.
+
+    Of a tree, every step is told as it is taken, with the number of ``nodes`` that it added and no tokens, for which of
+    them the text goes on with is open. Once that is checked, the path follows, with ``steps`` 0: it has been told.
+    ``steps`` None stands for one a token.
     """
 
     kind: ClassVar[str] = "drafted"
@@ -75,6 +79,15 @@ class Drafted:
     read: float
     seconds: float
     source: Source = "draft"
+    steps: int | None = None
+    nodes: int = 0
+
+    @property
+    def passes(self) -> int:
+        """Passes over the weights of the draft."""
+        if self.source == "lookup":
+            return 0
+        return len(self.token_ids) if self.steps is None else self.steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +97,8 @@ class Checked:
     ``short`` marks a window that is smaller than the profile or the plan says: a drafted stop, the length limit, the
     context or the draft's own doubt ended it early. ``activity`` tells for each layer how many of its neurons share its
     work on the committed tokens: the participation ratio ``(sum h^2)^2 / (F sum h^4)`` of the hidden activations,
-    averaged over tokens; empty where the check did not look.
+    averaged over tokens; empty where the check did not look. Of a tree ``nodes`` drafted tokens were checked, 0 of a
+    chain; then ``drafted`` is the depth of the tree, and the path that was kept may have ended before.
     """
 
     kind: ClassVar[str] = "checked"
@@ -96,6 +110,7 @@ class Checked:
     short: bool
     seconds: float
     activity: tuple[float, ...] = ()
+    nodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

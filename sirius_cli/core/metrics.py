@@ -49,7 +49,7 @@ class Work:
     def draft(self, event: Drafted) -> None:
         if event.source == "lookup":
             return
-        steps = len(event.token_ids)
+        steps = event.passes
         self.draft_steps += steps
         self.density += steps * event.density
         self.read += steps * event.read

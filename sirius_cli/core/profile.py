@@ -38,6 +38,9 @@ class DraftSpec(_Part):
     lookup: int = Field(
         default=0, ge=0, le=32, description="with a check: shortest match whose continuation is drafted; 0: none is"
     )
+    tree_width: int = Field(
+        default=1, ge=1, le=16, description="with a check: paths that are drafted side by side; 1: a chain"
+    )
 
     @field_validator("int8", mode="plain")
     @classmethod
@@ -55,7 +58,12 @@ class DraftSpec(_Part):
     @property
     def words(self) -> str:
         """What tells it from others, in few words: "coarse 0.5", "dense int4 g32 lookup 3"."""
-        return f"{self.step_words} lookup {self.lookup}" if self.lookup else self.step_words
+        parts = [self.step_words]
+        if self.tree_width > 1:
+            parts.append(f"tree {self.tree_width}")
+        if self.lookup:
+            parts.append(f"lookup {self.lookup}")
+        return " ".join(parts)
 
     @property
     def step_words(self) -> str:
@@ -108,6 +116,11 @@ class Profile(_Part):
     def looks_up(self) -> bool:
         """Whether continuations found in the text are drafted. They are guesses: without a check, none is."""
         return self.draft.lookup > 0 and self.correction.enabled
+
+    @property
+    def trees(self) -> bool:
+        """Whether windows are trees: without a check there is nothing to choose a path by."""
+        return self.draft.tree_width > 1 and not self.draft.native_dense and self.correction.enabled
 
     @property
     def drafts(self) -> bool:

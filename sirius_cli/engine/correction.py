@@ -240,11 +240,12 @@ class CorrectionLoop:
         activity = self._learn(rows, lengths, [len(commit.tokens) for commit in commits])
         events: list[StepEvent] = []
         for row, outcome, committed, layers in zip(rows, outcomes, commits, activity, strict=True):
-            drafted = len(outcome.drafted)
+            drafted = outcome.reach
             short = (self.policy is not None or drafted > 0) and drafted + 1 < row.size
             judged = (0, 0) if outcome.looked_up else (drafted, outcome.accepted)  # a look-up tells nothing of drafts
             self.pace.judged(row, *judged, len(committed.tokens))
-            events.append(Checked(row.index, now, row.window, drafted, outcome.accepted, short, seconds, layers))
+            figures = (drafted, outcome.accepted, short, seconds, layers, outcome.nodes)
+            events.append(Checked(row.index, now, row.window, *figures))
             events.append(committed)
         return events
 

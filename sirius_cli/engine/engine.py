@@ -25,7 +25,7 @@ from sirius_cli.engine.memory import free_bytes
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
-from sirius_cli.engine.planning.pace import Experiences, recorded_pace
+from sirius_cli.engine.planning.pace import Experiences, Pace, recorded_pace, tree_pace, tree_slots
 from sirius_cli.engine.prefill import prefill_chunk
 from sirius_cli.engine.programmed import ProgrammedLoop
 from sirius_cli.engine.random_weights import random_weights, shape_config, wordless
@@ -34,6 +34,7 @@ from sirius_cli.engine.sampling import token_probabilities
 from sirius_cli.engine.scoring import Score, score_behind
 from sirius_cli.engine.text import Text
 from sirius_cli.engine.tokens import Tokens
+from sirius_cli.engine.trees.loop import TreeLoop
 from sirius_cli.engine.weights import load_weights
 from sirius_cli.errors import UsageError
 
@@ -196,9 +197,9 @@ class Engine(Measured):
         """
         waiting = deque(self._row(index, request) for index, request in enumerate(requests))
         longest = max(len(row.ids) + row.room for row in waiting)
-        count = min(places or self._places(longest), len(waiting))
-        cache = self._cache(count, longest)
-        loop = self._loop(cache, self._statistic(count), perf_counter(), side_by_side=True)
+        count = 1 if self.profile.trees else min(places or self._places(longest), len(waiting))
+        cache = self._cache(count, longest + self._beside)
+        loop = self._loop(cache, self._statistic(count), perf_counter(), texts=len(waiting))
         while waiting or loop.rows:
             free = set(range(count)).difference(row.place for row in loop.rows)
             if waiting and free:
@@ -280,16 +281,20 @@ class Engine(Measured):
         )
 
     def _loop(
-        self, cache: KVCache, statistic: NeuronStatistic | None, began: float, *, side_by_side: bool = False
+        self, cache: KVCache, statistic: NeuronStatistic | None, began: float, *, texts: int = 0
     ) -> CorrectionLoop:
-        """The plain loop. Of texts ``side_by_side`` no time belongs to one, and windows are planned for reads."""
-        policy = self._policy(statistic, len(cache.lengths), masked=self.masked)
-        drafter, correction = self.drafters.of(self.profile.draft), self.profile.correction
-        lookup = self.profile.draft.lookup if self.profile.looks_up else 0
-        pace = self._experiences.pace(self.profile, self.draft_cost, timed=not side_by_side)
-        return CorrectionLoop(
-            self.model, drafter, self.tokens, cache, correction, policy, statistic, began, pace, lookup
-        )
+        """The plain loop, or that of trees. ``texts`` of a batch (0: no batch) have no own time: planned for reads."""
+        profile, draft = self.profile, self.profile.draft
+        several = profile.trees and draft.method == "fine"  # tokens of a step, of which each has its own neurons
+        policy = self._policy(statistic, len(cache.lengths), masked=self.masked or several)
+        drafter, correction = self.drafters.of(draft), profile.correction
+        parts = (self.model, drafter, self.tokens, cache, correction, policy, statistic, began)
+        lookup = draft.lookup if profile.looks_up else 0
+        if profile.trees:
+            pace: Pace = tree_pace(profile, others=texts > 1, programs=self.programs and not texts)
+            return TreeLoop(*parts, pace, lookup, draft.tree_width)
+        pace = self._experiences.pace(profile, self.draft_cost, timed=not texts)
+        return CorrectionLoop(*parts, pace, lookup)
 
     def _loop_of(self, row: Row, text: Text, began: float) -> CorrectionLoop:
         """The loop for one text: whole windows as programs where that pays and nothing is drawn at random.
@@ -299,7 +304,7 @@ class Engine(Measured):
         nothing else drafts alone.
         """
         profile = self.profile
-        varies = profile.draft.refresh > 1 or (profile.draft.native_dense and profile.looks_up)
+        varies = profile.draft.refresh > 1 or profile.trees or (profile.draft.native_dense and profile.looks_up)
         if not self.programs or not row.chooser.greedy or self._sparse_alone or self.masked or varies:
             return self._loop(text.cache, text.statistic, began)
         fits = self._programmed is not None and self._programmed.cache is text.cache and self._made_for == profile
@@ -356,6 +361,11 @@ class Engine(Measured):
         return not self.profile.draft.native_dense and not self.profile.correction.enabled
 
     @property
+    def _beside(self) -> int:
+        """How many slots a text needs beyond its tokens."""
+        return tree_slots(self.profile) if self.profile.trees else 0
+
+    @property
     def _learns(self) -> bool:
         return self.profile.draft.method == "coarse"
 
@@ -364,8 +374,8 @@ class Engine(Measured):
 
         A program's windows are never cut short, and its cache is made large enough to serve later prompts as well.
         """
-        if not self.programs:
-            return tokens
+        if not self.programs or self.profile.trees:
+            return tokens + self._beside
         window = recorded_pace(self.profile).size
         return max(_LEAST_SLOTS, 1 << (tokens + window - 1).bit_length())
 

@@ -18,11 +18,13 @@ def run_rows(
     mlp: MlpRunner,
     *,
     last_only: bool = False,
+    tree: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Run ``tokens[i]`` of the cache's row ``rows[i]`` from position ``starts[i]`` on; lists may differ in length.
 
     Gives the logits after every token, one row's after the other's, ``fp32[sum of lengths, V]``; with ``last_only``
-    those after each row's last token alone. ``mlp`` gets the tokens in the same order.
+    those after each row's last token alone. ``mlp`` gets the tokens in the same order. ``tree`` is as for
+    :meth:`Decoder.run`, for lists of one length.
     """
     lengths = [len(ids) for ids in tokens]
     if min(lengths) != max(lengths):
@@ -31,7 +33,8 @@ def run_rows(
     device = model.weights.head.device
     places = None if list(rows) == list(range(len(cache.lengths))) else torch.tensor(rows, device=device)
     ids = torch.tensor(tokens, device=device)
-    hidden = model.run(ids, torch.tensor(starts, device=device), cache, rows=places, mlp=mlp).flatten(0, 1)
+    paths = None if tree is None else tree.to(device)
+    hidden = model.run(ids, torch.tensor(starts, device=device), cache, rows=places, mlp=mlp, tree=paths).flatten(0, 1)
     return model.logits(hidden[[end - 1 for end in accumulate(lengths)]] if last_only else hidden)
 
 

@@ -66,6 +66,18 @@ class KVCache:
             raise IndexError(f"KV cache: {self.lengths[row]} + {tokens} tokens in {self.capacity} slots")
         self.lengths[row] += tokens
 
+    def gather(self, row: int, places: Sequence[int]) -> None:
+        """Move what a pass wrote for ``row``, ``places`` slots behind its committed tokens, to right behind them.
+
+        ``places`` ascend: a path through a tree.
+        """
+        length = self.lengths[row]
+        if list(places) == list(range(len(places))):
+            return
+        slots = length + torch.tensor(places, device=self.k[0].device)
+        for tensor in (*self.k, *self.v):
+            tensor[row, :, length : length + len(places)] = tensor[row, :, slots]
+
     def rewind(self, row: int, length: int) -> None:
         """Drop the tokens of ``row`` beyond ``length``."""
         if not 0 <= length <= self.lengths[row]:

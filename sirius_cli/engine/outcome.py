@@ -19,6 +19,8 @@ class Outcome:
     ``probabilities`` are the dense model's of the accepted tokens and of ``token``. Of a refused token ``refused`` is
     its dense probability, ``entropy`` that of the dense distribution at its place, in nats. The last ``looked_up``
     drafted tokens were found in the text.
+
+    Of a tree with ``nodes`` drafted tokens, ``depth`` of them deep, ``drafted`` is one path, and it may end early.
     """
 
     drafted: tuple[int, ...]
@@ -28,6 +30,13 @@ class Outcome:
     refused: float | None = None
     entropy: float | None = None
     looked_up: int = 0
+    nodes: int = 0
+    depth: int = 0
+
+    @property
+    def reach(self) -> int:
+        """How many tokens were drafted one after the other."""
+        return self.depth or len(self.drafted)
 
     def tokens(self, origin: Origin, decode: Decode) -> list[CommittedToken]:
         """The tokens to commit; ``origin`` is that of one which follows an accepted window."""
@@ -51,12 +60,23 @@ class Outcome:
         )  # fmt: skip
 
 
-def outcome_of(drafted: Sequence[int], verdict: Verdict, dense: torch.Tensor, looked_up: int = 0) -> Outcome:
-    """Put the numbers together: ``dense[A + 1, V]`` are the logits of the check of ``drafted[A]``."""
+def outcome_of(
+    drafted: Sequence[int],
+    verdict: Verdict,
+    dense: torch.Tensor,
+    looked_up: int = 0,
+    *,
+    nodes: int = 0,
+    depth: int = 0,
+) -> Outcome:
+    """Put the numbers together: ``dense[A + 1, V]`` are the logits of the check of ``drafted[A]``.
+
+    Those behind the accepted tokens and the one that follows may be left out.
+    """
     accepted, token = verdict.accepted, verdict.token
     probabilities = token_probabilities(dense[: accepted + 1], [*drafted[:accepted], token])
     refused = unsure = None
     if accepted < len(drafted):
         place = dense[accepted]
         refused, unsure = token_probabilities(place[None], [drafted[accepted]])[0], entropy(place)
-    return Outcome(tuple(drafted), accepted, token, tuple(probabilities), refused, unsure, looked_up)
+    return Outcome(tuple(drafted), accepted, token, tuple(probabilities), refused, unsure, looked_up, nodes, depth)

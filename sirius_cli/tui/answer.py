@@ -218,7 +218,7 @@ class _Charts:
     def add(self, event: StepEvent) -> None:
         match event:
             case Drafted():
-                self._cost += len(event.token_ids) * event.read
+                self._cost += event.passes * event.read
             case Checked():
                 self._cost += 1.0
                 self._checked = event
@@ -259,6 +259,7 @@ def _cell(checked: Checked, committed: Committed) -> WindowCell:
         corrected=any(token.origin == "correction" for token in committed.tokens),
         short=checked.short,
         looked_up=sum(token.origin == "lookup" for token in committed.tokens),
+        nodes=checked.nodes,
     )
 
 
@@ -271,6 +272,8 @@ def _method(profile: Profile) -> str:
         parts.append(f"{draft.keep:.0%}")
     if draft.precision != "native":
         parts.append(draft.precision)
+    if profile.trees:
+        parts.append(f"tree {draft.tree_width}")
     if profile.looks_up:
         parts.append(f"lookup {draft.lookup}")
     return " ".join(parts) + ("" if profile.corrects else ", unchecked")

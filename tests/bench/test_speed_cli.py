@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from correction_streams import HEADER, answer, record
+from correction_streams import HEADER, answer, branched, record
 from test_speed_measure import FakeEngine, clock
 
 from sirius_cli import main as entry
@@ -177,6 +177,8 @@ def test_a_plan_tells_what_makes_it_too_bright(sirius: Run, tmp_path: Path) -> N
         (["--random-weights", "qwen2.5-7b", "--profile", "exact"], 2, "--profile needs real weights"),
         (["--random-weights", "qwen2.5-7b", "--window", "4"], 2, "--window needs real weights"),
         (["--draft-lookup", "foo"], 2, "--draft-lookup cannot be 'foo'; give whole numbers with commas between"),
+        (["--tree-width", "17"], 2, "--tree-width: draft.tree_width: must be less than or equal to 16, not 17"),
+        (["--random-weights", "qwen2.5-7b", "--tree-width", "4"], 2, "--tree-width needs real weights"),
         (["--draft-lookup", "-1"], 2, "--draft-lookup: draft.lookup: must be greater than or equal to 0, not -1"),
         (["--random-weights", "qwen2.5-7b", "--draft-lookup", "4"], 2, "--draft-lookup needs real weights"),
         (["--random-weights", "qwen2.5-7b", "--baseline", "all"], 2, "--baseline needs real weights"),
@@ -200,6 +202,13 @@ def test_profiles_and_look_ups_are_combined(sirius: Run) -> None:
     assert [row["looked_up"] for row in rows] == [None, None, 0.0]  # the fake engine never copies
 
 
+def test_profiles_are_decoded_with_trees_of_every_width(sirius: Run) -> None:
+    _, out, _ = sirius("speed", *SMALL, "--profile", "sirius", "--tree-width", "1,4", "--json")
+    rows = json.loads(out)["end_to_end"]
+    assert [row["name"] for row in rows[1:]] == ["sirius, tree-width 1", "sirius, tree-width 4"]
+    assert [row["profile"]["draft"]["tree_width"] for row in rows[1:]] == [1, 4]
+
+
 def test_a_trace_with_look_ups_predicts_nothing(sirius: Run, tmp_path: Path) -> None:
     profile = Profile(draft=DraftSpec(lookup=3))
     made = record(tmp_path / "copied.jsonl", list(answer()), header=TraceHeader("m", "cpu", profile))
@@ -207,6 +216,17 @@ def test_a_trace_with_look_ups_predicts_nothing(sirius: Run, tmp_path: Path) -> 
         code, out, err = sirius(*command, "--advance-from", str(made))
         assert (code, out) == (4, "")
         assert "were looked up" in err
+        assert err.count("\n") == 1
+
+
+def test_a_trace_of_trees_predicts_nothing(sirius: Run, tmp_path: Path) -> None:
+    profile = Profile(draft=DraftSpec(tree_width=4))
+    made = record(tmp_path / "trees.jsonl", branched(), header=TraceHeader("m", "cpu", profile))
+    for command in (["plan"], ["speed", *SMALL]):
+        code, out, err = sirius(*command, "--advance-from", str(made))
+        assert (code, out) == (4, "")
+        assert "are trees, whose acceptance says nothing of chains" in err
+        assert "--tree-width 1" in err
         assert err.count("\n") == 1
 
 

@@ -120,6 +120,18 @@ def test_a_method_over_the_default_leaves_neurons_out_and_stays_lossless(run_cha
     assert engine.profile.correction.accept == "exact"
 
 
+def test_drafts_may_be_trees(run_chat: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    assert run_chat("x", "--tree-width", "4", engine=engine).code == 0
+    assert engine.profile.draft.words == "dense int8 g64 tree 4 lookup 3"
+    assert engine.profile.trees
+    monkeypatch.setenv("SIRIUS_TREE_WIDTH", "2")
+    assert run_chat("x", "--profile", "sirius", engine=engine).code == 0
+    assert engine.profile.draft.words == "coarse 0.5 tree 2"
+    assert run_chat("x", "--profile", "dense", engine=engine).code == 0
+    assert not engine.profile.trees
+
+
 def test_windows_may_be_planned(run_chat: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
     assert run_chat("x", "--window", "auto", "--plan-for", "read", engine=engine).code == 0
@@ -234,6 +246,14 @@ def test_output_that_is_no_terminal_keeps_control_characters(run_chat: Run) -> N
         (["--draft-lookup", "-1"], "--draft-lookup: draft.lookup: must be greater than or equal to 0, not -1"),
         (["--draft-lookup", "33"], "--draft-lookup: draft.lookup: must be less than or equal to 32, not 33"),
         (["--draft-lookup", "foo"], "--draft-lookup"),
+        (["--tree-width", "0"], "--tree-width: draft.tree_width: must be greater than or equal to 1, not 0"),
+        (["--tree-width", "17"], "--tree-width: draft.tree_width: must be less than or equal to 16, not 17"),
+        (["--tree-width", "wide"], "--tree-width"),
+        (
+            ["--profile", "dense", "--tree-width", "4"],
+            "--tree-width has no effect in the profile dense: a draft of all weights as they are is no cheaper in a "
+            "tree; add --method coarse, or choose --profile sirius",
+        ),
         (["--method", "sideways"], "--method"),
         (["--accept", "all"], "--accept"),
         (["--window", "8", "--kernel-size", "8"], "--window and --kernel-size set the same value"),

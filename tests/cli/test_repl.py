@@ -67,6 +67,8 @@ def test_set_changes_profile_and_sampling(talk: "pexpect.spawn[str]") -> None:
         ("/set keep 0", "error: /set: draft.keep: must be greater than 0"),
         ("/set keep 0.4", "error: keep has no effect: a dense draft uses all neurons; first /set method coarse"),
         ("/set threshold 0.3", "error: threshold has no effect: the exact rule knows no likelihood; first /set accept"),
+        ("/set tree-width 17", "error: /set: draft.tree_width: must be less than or equal to 16, not 17"),
+        ("/set tree-width few", "error: tree-width cannot be few"),
         ("/set keep much", "error: keep cannot be much"),
         ("/set temperature -1", "error: temperature cannot be -1.0"),
         ("/set colour red", "error: /set cannot use 'colour red'"),

@@ -48,12 +48,13 @@ def profile(
     precision: str = "native",
     group: int = 32,
     lookup: int = 0,
+    tree_width: int = 1,
     **correction: Any,
 ) -> Profile:
     draft = DraftSpec.model_validate(
         {
             "method": method, "keep": keep, "refresh": refresh, "decay": decay, "precision": precision, "group": group,
-            "lookup": lookup,
+            "lookup": lookup, "tree_width": tree_width,
         }
     )  # fmt: skip
     return Profile(draft=draft, correction=CorrectionSpec(**correction))

@@ -11,6 +11,7 @@ import torch
 from engines import ids_of, text_of
 
 from sirius_cli.config.resolve import resolve_profile
+from sirius_cli.core.events import Checked
 from sirius_cli.core.metrics import fold
 from sirius_cli.core.request import GenerationRequest
 from sirius_cli.engine.engine import Engine
@@ -39,6 +40,15 @@ def test_dense_and_exact_are_transformers_greedy(engine, smollm2):
         expected = theirs.generate(torch.tensor([prompt]), max_new_tokens=LENGTH, do_sample=False)
         assert ids_of(dense) == expected[0, len(prompt) :].tolist()
         assert ids_of(generate(engine, "exact", question)[1]) == ids_of(dense)
+
+
+def test_trees_write_the_dense_text(engine):
+    values = {"correction.accept": ("exact", ""), "draft.tree_width": (4, ""), "correction.window": (6, "")}
+    prompt, dense = generate(engine, "dense", QUESTIONS[1])
+    twin = engine.twin(resolve_profile("sirius", values, {}).profile)
+    events = list(twin.generate(GenerationRequest(prompt, max_new_tokens=LENGTH)))
+    assert ids_of(events) == ids_of(dense)
+    assert max(event.nodes for event in events if isinstance(event, Checked)) > 12
 
 
 @pytest.mark.parametrize("profile", ["coarse", "fine", "sirius", "sirius-fine"])

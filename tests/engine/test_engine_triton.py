@@ -30,6 +30,16 @@ def test_the_same_tokens_and_windows(name, method, tiny_model):
     assert fold(on_triton).advances == fold(on_torch).advances
 
 
+def test_trees(tiny_model):
+    request, runs = GenerationRequest(prompt(9), max_new_tokens=6), []
+    for ops in (torch_ops(), Ops("triton", "test")):
+        engine = make_engine(tiny_model("llama")[0], ops=ops)
+        engine.profile = profile("coarse", window=3, tree_width=2, accept="exact")
+        runs.append(list(engine.generate(request)))
+    assert ids_of(runs[1]) == ids_of(runs[0])
+    assert fold(runs[1]).advances == fold(runs[0]).advances
+
+
 def test_rows_of_a_batch(tiny_model):
     requests = [GenerationRequest(prompt(length, seed=length), max_new_tokens=4) for length in (3, 9)]
     runs = []

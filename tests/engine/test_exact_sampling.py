@@ -31,11 +31,13 @@ def samples(engine, chosen, first_seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "lookup"), [("coarse", 0), ("coarse", 1), ("dense", 1)])
-def test_pairs_of_tokens_are_distributed_as_in_dense_sampling(method, lookup, engine):
+@pytest.mark.parametrize(
+    ("method", "lookup", "width"), [("coarse", 0, 1), ("coarse", 1, 1), ("dense", 1, 1), ("coarse", 0, 3)]
+)
+def test_pairs_of_tokens_are_distributed_as_in_dense_sampling(method, lookup, width, engine):
     """With four tokens, nearly every one of them has been there before: most windows end in a look-up."""
     dense = samples(engine, DENSE, 0)
-    exact = samples(engine, profile(method, keep=0.2, accept="exact", window=4, lookup=lookup), 10**6)
+    exact = samples(engine, profile(method, keep=0.2, accept="exact", window=4, lookup=lookup, tree_width=width), 10**6)
     seen = (dense + exact) > 0
     both = (dense + exact)[seen]
     # Two samples of one size: the homogeneity statistic, 15 degrees of freedom at most, 0.999 quantile.

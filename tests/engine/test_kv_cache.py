@@ -94,3 +94,19 @@ def test_lengths_move_row_by_row_within_bounds():
         cache.rewind(0, -1)
     cache.rewind(1, 2)
     assert cache.lengths == [0, 2]
+
+
+@settings(max_examples=40, deadline=None)
+@given(length=st.integers(0, 3), places=st.sets(st.integers(0, 5), min_size=1))
+def test_what_is_gathered_lies_right_behind_the_text_and_nothing_before_it_moved(length, places):
+    cache, chosen = new_cache(), sorted(places)
+    for tensor in (*cache.k, *cache.v):
+        tensor.copy_(torch.randn(tensor.shape))
+    cache.lengths[1] = length
+    before = [tensor.clone() for tensor in (*cache.k, *cache.v)]
+    cache.gather(1, chosen)
+    for tensor, old in zip((*cache.k, *cache.v), before, strict=True):
+        assert torch.equal(tensor[0], old[0])
+        assert torch.equal(tensor[1, :, :length], old[1, :, :length])
+        assert torch.equal(tensor[1, :, length : length + len(chosen)], old[1][:, [length + i for i in chosen]])
+    assert cache.lengths == [0, length]

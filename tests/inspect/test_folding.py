@@ -1,6 +1,6 @@
 """From events to facts: nothing of an answer is lost, every correction knows its place."""
 
-from correction_streams import HEADER, TEXT, WRONG, answer, copied, inspection, words_of
+from correction_streams import HEADER, TEXT, WRONG, answer, branched, copied, inspection, words_of
 
 from sirius_cli.core.events import Committed, CommittedToken, Drafted, Failed, Prefilled, StepEvent
 from sirius_cli.core.trace import Trace
@@ -68,6 +68,14 @@ def test_a_refused_token_is_known_by_what_had_drafted_it() -> None:
     assert [token.origin for token in run.requests[0].tokens] == ["prefill", "draft", "lookup", "correction"]
     assert run.requests[0].windows[0].work == 1.5
     assert all(correction.source == "draft" for correction in inspection().corrections)
+
+
+def test_of_a_tree_the_path_is_told_and_its_steps_are_counted() -> None:
+    run = folded(*branched())
+    (correction,) = run.requests[0].corrections
+    assert (correction.nodes, correction.drafted, correction.position, correction.q) == (6, 2, 2, 0.4)
+    assert (run.requests[0].windows[0].nodes, run.requests[0].windows[0].work) == (6, 2.0)
+    assert all(correction.nodes == 0 for correction in inspection().corrections)
 
 
 def test_a_token_without_own_text_is_named_by_its_id() -> None:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from correction_streams import HEADER, answer, copied, inspection
+from correction_streams import HEADER, answer, branched, copied, inspection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -165,6 +165,15 @@ def test_what_was_looked_up_is_told_where_anything_was() -> None:
     assert document.inspection_to_json(found, found.corrections)["corrections"][0]["source"] == "lookup"
     assert select(found.corrections, ["source=lookup"]) == found.corrections
     assert select(found.corrections, ["source=draft"]) == ()
+
+
+def test_nodes_are_told_where_there_was_a_tree() -> None:
+    found = inspection(branched())
+    table = tables.corrections_table(found.corrections)
+    assert (table.columns[-1].name, table.rows[0][-1]) == ("nodes", 6)
+    assert all(column.name != "nodes" for column in tables.corrections_table(inspection().corrections).columns)
+    assert document.inspection_to_json(found, found.corrections)["corrections"][0]["nodes"] == 6
+    assert select(found.corrections, ["nodes>5"]) == found.corrections
 
 
 def test_json_holds_every_fact() -> None:

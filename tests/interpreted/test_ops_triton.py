@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_trees import paths_of, random_parents
 
 from sirius_kernels.attention.op import attention
 from sirius_kernels.gpu_config import MOST_TOKENS
@@ -172,3 +173,37 @@ def test_attention(batch, steps, kv_heads, group, head_dim, window, softcap, pai
     for got, expected in zip(kept["triton"], kept["torch"], strict=True):
         assert torch.equal(got.isnan(), expected.isnan())
         assert_close(got.nan_to_num(), expected.nan_to_num())
+
+
+@fuzz
+@given(
+    nodes=st.sampled_from([1, 2, 9, 40]),
+    earlier=st.integers(0, 8),
+    group=st.integers(1, 3),
+    head_dim=st.sampled_from([8, 66]),
+    window=st.sampled_from([None, 1, 3, 64]),
+    softcap=st.sampled_from([None, 5.0]),
+    held=st.sampled_from([0, 20, 300]),
+    seed=st.integers(0, 99),
+)
+def test_attention_over_a_tree(nodes, earlier, group, head_dim, window, softcap, held, seed):
+    """``earlier`` nodes were written by another pass."""
+    g = generator(seed)
+    tree, first = paths_of(random_parents(nodes, g)), min(earlier, nodes - 1)
+    qkv = torch.randn(2, nodes - first, 2 * (group + 2), head_dim, generator=g)
+    start = torch.tensor([held + first, held + first + 2])
+    caches = [torch.full((2, 2, held + nodes + 5, head_dim), float("nan")) for _ in range(2)]
+    for cache in caches:
+        for row, length in enumerate(start.tolist()):
+            cache[row, :, :length] = torch.randn(2, length, head_dim, generator=g)
+    kept = {impl: [cache.clone() for cache in caches] for impl in ("torch", "triton")}
+    outs = {
+        impl: attention(
+            qkv.clone(), None, *both, None, start, scale=head_dim**-0.5, window=window, softcap=softcap,
+            tree=tree[first:].contiguous(), impl=impl,
+        )
+        for impl, both in kept.items()
+    }  # fmt: skip
+    assert_close(outs["triton"], outs["torch"], **TOLERANCE)
+    for got, expected in zip(kept["triton"], kept["torch"], strict=True):
+        assert torch.equal(got.isnan(), expected.isnan())

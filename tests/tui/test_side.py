@@ -1,6 +1,7 @@
 """The right-hand side: windows, layers and figures as lines; the widgets draw what is new, in ASCII and in any size."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -88,6 +89,13 @@ def test_the_legend_names_look_ups_once_there_are_any(count: int, width: int) ->
     assert all(name in line for name in ("accepted", "lookup", "corrected", "rewound"))
     assert width < 60 or f"lookup {count}" in line
     assert "lookup" not in text([legend((WHOLE, HALF) * count, width, BARS)])[0]
+
+
+def test_the_strip_says_how_large_the_newest_tree_was_where_there_is_room() -> None:
+    tree = WindowCell(2, 15, 9, 10, True, False, nodes=60)
+    assert re.fullmatch("windows of 60 nodes, 15 deep +2", text(strip_lines((WHOLE, tree), Size(40, 3), BARS, 0))[0])
+    assert text(strip_lines((WHOLE, tree), Size(40, 3), BARS, 1))[0].split() == ["windows", "1", "newer"]
+    assert text(strip_lines((WHOLE, tree), Size(20, 3), BARS, 0))[0].split() == ["windows", "2"]
 
 
 def test_no_windows_yet() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from correction_streams import copied
+from correction_streams import branched, copied
 from fake_feed import READY, check, dense, drafting, finish, prefill, sparse, window
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +86,18 @@ def test_a_look_up_ends_a_draft_and_its_window_says_so() -> None:
     assert phases(copied(), answer) == ["waiting", "prefill", "drafting", "checking", "drafting", "finished"]
     (cell,) = answer.panel(About()).windows
     assert (cell.drafted, cell.accepted, cell.looked_up) == (4, 2, 1)
+
+
+def test_the_steps_of_a_tree_are_seen_and_its_window_says_how_large_it_was() -> None:
+    answer = AnswerFold(PROFILE)
+    assert phases(branched(), answer) == ["waiting", "prefill", "drafting", "finished"]
+    panel = answer.panel(About())
+    (cell,) = panel.windows
+    assert (cell.nodes, cell.drafted, cell.accepted) == (6, 2, 1)
+    assert [point.value for point in panel.read] == [pytest.approx((2 * 0.4 + 1) / 2)]
+    draft = PROFILE.draft.model_copy(update={"tree_width": 3})
+    figures = AnswerFold(PROFILE.model_copy(update={"draft": draft})).panel(About()).figures
+    assert figures.method == "coarse 50% tree 3"
 
 
 def test_look_ups_alone_are_a_draft() -> None:

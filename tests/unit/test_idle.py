@@ -23,6 +23,7 @@ def check(name: str, env: dict[str, str] | None = None, **flags: Any) -> None:
         ("exact", {"draft_decay": 0.9}, "add --method coarse, or choose --profile sirius"),
         ("sirius", {"draft_group": 64}, "add --draft-precision int8, or choose --profile exact"),
         ("exact", {"draft_int8": "head"}, "add --draft-precision int4, or choose --profile turbo"),
+        ("dense", {"draft_tree_width": 4}, "add --method coarse, or choose --profile sirius"),
         ("exact", {"correction_threshold": 0.3}, "add --accept likelihood, or choose --profile sirius"),
         ("exact", {"correction_temperature": 0.3}, "add --accept likelihood, or choose --profile sirius"),
     ],

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from correction_streams import branched
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -182,3 +183,11 @@ def test_tallies_kept_apart_give_the_figures_of_all() -> None:
         state.add(event)
     assert len(state.tallies) == 2
     assert combine(state.tallies) == state.metrics()
+
+
+def test_a_step_of_a_tree_reads_the_weights_once_however_many_nodes_it_has() -> None:
+    metrics = fold(branched())
+    assert metrics.effective_density == pytest.approx((2 * 0.5 + 1) / 2)
+    assert metrics.effective_read == pytest.approx((2 * 0.4 + 1) / 2)
+    assert metrics.draft_step_ms == pytest.approx(100)
+    assert metrics.advances == (2,)

@@ -76,6 +76,7 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
         "draft.group": 128,
         "draft.int8": "head",
         "draft.lookup": 3,
+        "draft.tree_width": 4,
         "correction.enabled": False,
         "correction.window": 3,
         "correction.plan_for": "read",
@@ -105,6 +106,7 @@ def test_every_variable_is_heard() -> None:
         "SIRIUS_DRAFT_GROUP": "64",
         "SIRIUS_DRAFT_INT8": "down+head",
         "SIRIUS_DRAFT_LOOKUP": "4",
+        "SIRIUS_TREE_WIDTH": "8",
         "SIRIUS_WINDOW": "auto",
         "SIRIUS_PLAN_FOR": "read",
         "SIRIUS_CONFIDENCE": "0.5",
@@ -124,6 +126,7 @@ def test_every_variable_is_heard() -> None:
         "group": 64,
         "int8": "head+down",
         "lookup": 4,
+        "tree_width": 8,
     }
     correction = {
         "enabled": False,

@@ -32,7 +32,10 @@ def cases(device: torch.device, *, small: bool) -> Iterator[Case]:
                     name = (
                         f"attention, {steps} tokens, heads of {head_dim}, window {window}, softcap {softcap}, {dtype}"
                     )
-                    yield name, _attention(device, dtype, steps, head_dim, window, softcap, 40 if small else 700)
+                    held = 40 if small else 700
+                    yield name, _attention(device, dtype, steps, head_dim, window, softcap, held)
+                    tree = _binary_tree(steps, device)
+                    yield f"{name}, a tree", _attention(device, dtype, steps, head_dim, window, softcap, held, tree)
     for count in (1, 26, 53) if small else (1, 100, 7168, 14336):
         yield f"select_rows, {count}", _selection(device, 53 if small else 14336, count)
 
@@ -99,6 +102,7 @@ def _attention(
     window: int | None,
     softcap: float | None,
     held: int,
+    tree: torch.Tensor | None = None,
 ) -> Callable[[], None]:
     def check() -> None:
         rows, kv_heads, group = 2, 2, 4
@@ -111,7 +115,7 @@ def _attention(
         for cache in caches:
             for row, length in enumerate(start.tolist()):
                 cache[row, :, :length] = torch.randn(kv_heads, length, width, device=device).to(dtype)
-        options = {"scale": width**-0.5, "window": window, "softcap": softcap}
+        options = {"scale": width**-0.5, "window": window, "softcap": softcap, "tree": tree}
         kept = [cache.float().clone() for cache in caches]
         expected = attention(qkv.float().clone(), turns, kept[0], kept[1], None, start, impl="torch", **options)
         got = attention(qkv.clone(), turns, caches[0], caches[1], None, start, impl="triton", **options)
@@ -122,6 +126,15 @@ def _attention(
             assert_close(cache.float().nan_to_num(), reference.nan_to_num(), worst=worst, rms=rms)
 
     return check
+
+
+def _binary_tree(nodes: int, device: torch.device) -> torch.Tensor:
+    """Paths as attention takes them: two nodes follow each, as far as there are any."""
+    paths = [[0]]
+    for node in range(1, nodes):
+        paths.append([*paths[(node - 1) // 2], node])
+    longest = len(paths[-1])
+    return torch.tensor([path + [-1] * (longest - len(path)) for path in paths], dtype=torch.int32, device=device)
 
 
 def _selection(device: torch.device, total: int, count: int) -> Callable[[], None]:

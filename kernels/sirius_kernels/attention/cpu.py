@@ -9,8 +9,8 @@ from sirius_kernels.cpu_memory import address, floats, long_integers, threads
 from sirius_kernels.cpu_tile import LANES, MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
 
 _F = np.float32
-_QUERY_BLOCK = 16  # queries of one key head that share a pass over the keys
-_LOWEST = _F(-3.0e38)  # the score of a key that a query does not see
+QUERY_BLOCK = 16  # queries of one key head that share a pass over the keys
+LOWEST = _F(-3.0e38)  # the score of a key that a query does not see
 _wide_keys, _wide_key = make_tile(WIDE_ROWS, TOKENS, prefetch=True), make_tile(1, TOKENS, prefetch=True)
 _keys, _key = make_tile(8, LANES, prefetch=True), make_tile(1, LANES, prefetch=True)
 _mix, _mix_one = make_tile(WIDE_ROWS, TOKENS, prefetch=False), make_tile(1, TOKENS, prefetch=False)
@@ -26,6 +26,7 @@ def attention(
     scale: float,
     window: int | None,
     softcap: float | None,
+    tree: torch.Tensor | None,
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.attention.op.attention`."""
     batch, steps, stacked, width = qkv.shape
@@ -33,16 +34,22 @@ def attention(
     out = torch.empty(batch, steps, stacked - 2 * kv_heads, width)
     turns = None if turns is None else turns.contiguous()
     pairs = 0 if turns is None else turns.shape[3]
-    write_and_attend(
+    arguments = (
         address(qkv), batch, steps, stacked, width, address(turns), pairs, address(k_cache), address(v_cache), places,
         kv_heads, capacity, address(rows), address(start), scale, window or 0, softcap or 0.0, address(out),
         threads(),
     )  # fmt: skip
+    if tree is None:
+        write_and_attend(*arguments)
+    else:
+        from sirius_kernels.attention import cpu_tree
+
+        cpu_tree.write_and_attend_tree(*arguments, address(tree), tree.shape[1])
     return out
 
 
 @njit
-def _pack_queries(stack, row, head, group, first, count, lanes, scale, packed):  # type: ignore[no-untyped-def]
+def pack_queries(stack, row, head, group, first, count, lanes, scale, packed):  # type: ignore[no-untyped-def]
     """Queries ``first, first + 1, …`` of one key head side by side, scaled: ``packed[d * lanes]``.
 
     Query ``j`` is step ``j // group``, head ``j % group`` of the group.
@@ -60,7 +67,7 @@ def _pack_queries(stack, row, head, group, first, count, lanes, scale, packed): 
 
 
 @njit
-def _multiply_keys(keys, offsets, count, packed, width, lanes, scores):  # type: ignore[no-untyped-def]
+def multiply_keys(keys, offsets, count, packed, width, lanes, scores):  # type: ignore[no-untyped-def]
     """``scores[count * lanes]``: every key times every packed query."""
     done = 0
     if lanes == TOKENS:
@@ -80,22 +87,22 @@ def _multiply_keys(keys, offsets, count, packed, width, lanes, scores):  # type:
 
 
 @njit(fastmath=True, error_model="numpy")
-def _softmax(scores, count, lanes, lowest, firsts, lasts, softcap, weights):  # type: ignore[no-untyped-def]
+def softmax(scores, count, lanes, lowest, firsts, lasts, softcap, weights):  # type: ignore[no-untyped-def]
     """Softmax over the keys that each lane sees: ``scores[count, lanes]`` -> ``weights[lanes, count]``."""
     if softcap > _F(0.0):
         for i in range(count * lanes):
             scores[i] = tanh(scores[i] / softcap) * softcap
-    highest, total = np.full(lanes, _LOWEST), np.zeros(lanes, np.float32)
+    highest, total = np.full(lanes, LOWEST), np.zeros(lanes, np.float32)
     for s in range(count):
         for lane in range(lanes):
             seen = firsts[lane] <= s + lowest <= lasts[lane]
-            score = scores[s * lanes + lane] if seen else _LOWEST
+            score = scores[s * lanes + lane] if seen else LOWEST
             scores[s * lanes + lane] = score
             highest[lane] = max(highest[lane], score)
     for s in range(count):
         for lane in range(lanes):
             score = scores[s * lanes + lane]
-            weight = exp(score - highest[lane]) if score > _LOWEST else _F(0.0)
+            weight = exp(score - highest[lane]) if score > LOWEST else _F(0.0)
             scores[s * lanes + lane] = weight
             total[lane] += weight
     for lane in range(lanes):
@@ -105,7 +112,7 @@ def _softmax(scores, count, lanes, lowest, firsts, lasts, softcap, weights):  # 
 
 
 @njit(fastmath=True)
-def _mix_values(weights, offsets, count, queries, values, first, width, mixed):  # type: ignore[no-untyped-def]
+def mix_values(weights, offsets, count, queries, values, first, width, mixed):  # type: ignore[no-untyped-def]
     """``mixed[queries, width]`` = ``weights[queries, count]`` times the ``count`` values from element ``first`` on."""
     whole = width // TOKENS * TOKENS
     for column in range(0, whole, TOKENS):
@@ -136,13 +143,13 @@ def _attend_block(stack, keys, values, base, row, head, group, first, count, pos
     lowest, seen = firsts[0], lasts[-1] + 1 - firsts[0]
     begin = base + lowest * width
     packed, scores = np.empty(width * lanes, np.float32), np.empty(seen * lanes, np.float32)
-    _pack_queries(stack, row, head, group, first, count, lanes, scale, packed)
-    _multiply_keys(
+    pack_queries(stack, row, head, group, first, count, lanes, scale, packed)
+    multiply_keys(
         keys, begin + np.minimum(np.arange(seen + MOST_ROWS), seen - 1) * width, seen, packed, width, lanes, scores
     )
     weights, mixed = np.empty(lanes * seen, np.float32), np.empty(count * width, np.float32)
-    _softmax(scores, seen, lanes, lowest, firsts, lasts, softcap, weights)
-    _mix_values(weights, np.arange(count) * seen, seen, count, values, begin, width, mixed)
+    softmax(scores, seen, lanes, lowest, firsts, lasts, softcap, weights)
+    mix_values(weights, np.arange(count) * seen, seen, count, values, begin, width, mixed)
     for i in range(count):
         result = out[row, (first + i) // group, head * group + (first + i) % group]
         for k in range(width):
@@ -155,13 +162,13 @@ def _attend(stack, keys, values, shape, rows, start, scale, window, softcap, out
     batch, steps, heads, width = out.shape
     _, kv_heads, capacity = shape
     group = heads // kv_heads
-    blocks = (steps * group + _QUERY_BLOCK - 1) // _QUERY_BLOCK
+    blocks = (steps * group + QUERY_BLOCK - 1) // QUERY_BLOCK
     for part in prange(threads):
         for item in range(part, batch * kv_heads * blocks, threads):
             row, head, block = item // (kv_heads * blocks), item // blocks % kv_heads, item % blocks
             place = rows[row] if rows.shape[0] else row
-            first = block * _QUERY_BLOCK
-            count = min(_QUERY_BLOCK, steps * group - first)
+            first = block * QUERY_BLOCK
+            count = min(QUERY_BLOCK, steps * group - first)
             base = (place * kv_heads + head) * capacity * width
             _attend_block(
                 stack, keys, values, base, row, head, group, first, count, start[row], scale, window, softcap, out
@@ -169,7 +176,7 @@ def _attend(stack, keys, values, shape, rows, start, scale, window, softcap, out
 
 
 @njit(fastmath=True, error_model="numpy")
-def _rotate_and_write(qkv, turns, pairs, keys, values, rows, start):  # type: ignore[no-untyped-def]
+def rotate_and_write(qkv, turns, pairs, keys, values, rows, start):  # type: ignore[no-untyped-def]
     batch, steps, stacked, _ = qkv.shape
     kv_heads = keys.shape[1]
     first_key, first_value = stacked - 2 * kv_heads, stacked - kv_heads
@@ -205,7 +212,7 @@ def write_and_attend(  # type: ignore[no-untyped-def]
     k_cache = k_flat.reshape(places, kv_heads, capacity, width)
     v_cache = v_flat.reshape(places, kv_heads, capacity, width)
     numbers, starts = long_integers(rows, batch), long_integers(start, batch)
-    _rotate_and_write(stack, floats(turns, batch * steps * pairs * 2), pairs, k_cache, v_cache, numbers, starts)
+    rotate_and_write(stack, floats(turns, batch * steps * pairs * 2), pairs, k_cache, v_cache, numbers, starts)
     heads, shape = stacked - 2 * kv_heads, (places, kv_heads, capacity)
     result = floats(out, batch * steps * heads * width).reshape(batch, steps, heads, width)
     _attend(stack, k_flat, v_flat, shape, numbers, starts, _F(scale), window, _F(softcap), result, threads)

@@ -18,6 +18,7 @@ def attention(
     scale: float,
     window: int | None,
     softcap: float | None,
+    tree: torch.Tensor | None,
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.attention.op.attention`."""
     batch, steps, stacked, width = qkv.shape
@@ -38,8 +39,9 @@ def attention(
     attend_kernel[(blocks * kv_heads, config.splits, batch)](
         qkv, k_cache, v_cache, places, start, shares, steps, heads, kv_heads, capacity, width, queries, blocks,
         triton.cdiv(capacity, config.splits), config.splits, scale, window or 0, softcap or 0.0,
-        PLACED=rows is not None, CAPPED=softcap is not None, BLOCK_Q=config.queries, BLOCK_S=config.keys,
-        BLOCK_D=block_d, num_warps=config.warps, num_stages=config.stages, enable_fp_fusion=True,
+        places if tree is None else tree, 0 if tree is None else tree.shape[1],
+        PLACED=rows is not None, TREE=tree is not None, CAPPED=softcap is not None, BLOCK_Q=config.queries,
+        BLOCK_S=config.keys, BLOCK_D=block_d, num_warps=config.warps, num_stages=config.stages, enable_fp_fusion=True,
     )  # fmt: skip
     out = torch.empty(batch, steps, heads, width, dtype=qkv.dtype, device=qkv.device)
     join_kernel[(queries, kv_heads, batch)](
@@ -85,13 +87,15 @@ def write_kernel(  # type: ignore[no-untyped-def]
 @triton.jit
 def attend_kernel(  # type: ignore[no-untyped-def]
     qkv, k_cache, v_cache, places, start, shares, steps, heads, kv_heads, capacity, width, queries, blocks, share,
-    splits, scale, window, softcap,
-    PLACED: tl.constexpr, CAPPED: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_S: tl.constexpr, BLOCK_D: tl.constexpr,
+    splits, scale, window, softcap, tree, longest,
+    PLACED: tl.constexpr, TREE: tl.constexpr, CAPPED: tl.constexpr,
+    BLOCK_Q: tl.constexpr, BLOCK_S: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """One block of queries of one key head over one share of the slots, with a running softmax.
 
     ``shares[batch, kv_heads, queries, splits, width + 2]`` gets the mixed values, the sum of weights, and the largest
-    score that both are relative to. Query ``q`` is step ``q // group``, head ``q % group`` of the group.
+    score that both are relative to. Query ``q`` is step ``q // group``, head ``q % group`` of the group. With ``TREE``
+    step ``s`` sees the text before the root, and the nodes ``tree[s]``, of which there are ``longest`` at most.
     """
     row, split = tl.program_id(2), tl.program_id(1)
     kv_head, group = tl.program_id(0) // blocks, heads // kv_heads
@@ -107,11 +111,22 @@ def attend_kernel(  # type: ignore[no-untyped-def]
     )  # fmt: skip
     begin = tl.load(start + row)
     last = begin + query // group
+    own = tree + query // group * longest  # TREE: where a query's path begins
+    depth, root = last, begin
+    if TREE:
+        # Paths go downwards, so the first token of the pass is the largest number of its own.
+        newest = tl.full((), 0, tl.int32)
+        depth = tl.full((BLOCK_Q,), -1, tl.int64)
+        for i in range(longest):
+            newest = tl.maximum(newest, tl.load(tree + i))
+            depth += (tl.load(own + i, mask=asked, other=-1) >= 0).to(tl.int64)
+        root = begin - newest
+        last = root + depth
     first = tl.where(window > 0, tl.maximum(last - window + 1, 0), 0)
     place = tl.load(places + row) if PLACED else row.to(tl.int64)
     base = (place * kv_heads + kv_head) * capacity * width
     low = split * share
-    high = tl.minimum(low + share, tl.max(tl.where(asked, last, 0), 0) + 1)
+    high = tl.minimum(low + share, begin + steps if TREE else tl.max(tl.where(asked, last, 0), 0) + 1)
     best = tl.full((BLOCK_Q,), float("-inf"), tl.float32)
     total = tl.zeros((BLOCK_Q,), tl.float32)
     mixed = tl.zeros((BLOCK_Q, BLOCK_D), tl.float32)
@@ -124,7 +139,17 @@ def attend_kernel(  # type: ignore[no-untyped-def]
         scores = tl.dot(q, tl.trans(keys), input_precision="ieee") * scale
         if CAPPED:
             scores = softcap * (2.0 * tl.sigmoid(2.0 * scores / softcap) - 1.0)
-        seen = held[None, :] & (slot[None, :] <= last[:, None]) & (slot[None, :] >= first[:, None])
+        if TREE:
+            seen = (slot < root)[None, :] & (slot[None, :] >= first[:, None])
+            if at + BLOCK_S > root:
+                number = (slot - root).to(tl.int32)
+                for i in range(longest):
+                    node = tl.load(own + i, mask=asked, other=-1)
+                    shown = tl.where(root + i >= first, node, -1)
+                    seen = seen | ((shown[:, None] == number[None, :]) & (number >= 0)[None, :])
+            seen = seen & held[None, :]
+        else:
+            seen = held[None, :] & (slot[None, :] <= last[:, None]) & (slot[None, :] >= first[:, None])
         scores = tl.where(seen, scores, float("-inf"))
         higher = tl.maximum(best, tl.max(scores, 1))
         against = tl.where(higher == float("-inf"), 0.0, higher)  # nothing seen yet: all weights become 0

@@ -17,6 +17,7 @@ def attention(
     scale: float,
     window: int | None = None,
     softcap: float | None = None,
+    tree: torch.Tensor | None = None,
     impl: Impl,
 ) -> torch.Tensor:
     """Causal attention with grouped heads over ``k_cache[B, Hkv, S, d]`` and ``v_cache`` -> ``[R, T, H, d]``.
@@ -28,6 +29,12 @@ def attention(
     ``window`` only the last ``window`` of these. ``rows`` (``int64[R]``) names each row's place in the cache; ``None``
     means ``0..R-1``; several rows may share a place, as parts of one text. Scores are ``tanh(score / softcap) *
     softcap`` where ``softcap`` is given. fp32 accumulation.
+
+    ``tree`` (``int32[T, M]``) makes the tokens of every row nodes of a tree behind its text. Line ``t`` is the path to
+    token ``t``: the node at each depth, the root at depth 0, the token itself last, then -1. Nodes are numbered by
+    their slots from the root on, so those of a pass are consecutive, and earlier ones were written by earlier passes.
+    A token sees the text before the root and its path; it stands at the root's position plus its depth, which ``turns``
+    have to follow, and by which a sliding ``window`` counts.
     """
     kv_heads = k_cache.shape[1]
     heads = qkv.shape[2] - 2 * kv_heads
@@ -41,6 +48,10 @@ def attention(
     if turns is not None:
         expect_shape("turns", turns, qkv.shape[0], qkv.shape[1], 1, None)
         expect_dtype("turns", turns, torch.complex64)
+    if tree is not None:
+        expect_shape("tree", tree, qkv.shape[1], None)
+        expect_dtype("tree", tree, torch.int32)
+        expect_contiguous("tree", tree)
     if heads <= 0 or heads % kv_heads:
         raise ContractError(f"{heads} query heads cannot share {kv_heads} key heads evenly")
     if rows is None and qkv.shape[0] > k_cache.shape[0]:
@@ -48,9 +59,9 @@ def attention(
     if impl == "numba":
         from sirius_kernels.attention import cpu
 
-        return cpu.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap)
+        return cpu.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap, tree)
     if impl == "triton":
         from sirius_kernels.attention import gpu
 
-        return gpu.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap)
-    return reference.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap)
+        return gpu.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap, tree)
+    return reference.attention(qkv, turns, k_cache, v_cache, rows, start, scale, window, softcap, tree)

@@ -2,6 +2,8 @@
 
 import torch
 
+from sirius_kernels.attention.tree import depths, roots
+
 
 def rotate_(x: torch.Tensor, turns: torch.Tensor) -> None:
     """Turn the first ``2 * pairs`` dimensions of ``x[R, T, H, d]`` in place, in fp32: ``turns[R, T, 1, pairs]``."""
@@ -29,6 +31,7 @@ def attend(
     scale: float,
     window: int | None,
     softcap: float | None,
+    tree: torch.Tensor | None,
 ) -> torch.Tensor:
     """Attention of ``q[R, T, H, d]`` over caches that hold its keys already -> ``[R, T, H, d]``.
 
@@ -42,7 +45,8 @@ def attend(
     scores = torch.einsum("rtkgd,rksd->rkgts", groups.float(), keys.float()) * scale
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    scores = scores.masked_fill(~_visible(start, steps, slots, window)[:, None, None], float("-inf"))
+    visible = _visible(start, steps, slots, window) if tree is None else _on_path(start, tree, slots, window)
+    scores = scores.masked_fill(~visible[:, None, None], float("-inf"))
     # Slots that nobody wrote have weight 0, but they may hold NaN, and 0 * NaN is NaN.
     written = torch.arange(slots, device=q.device) < (start + steps)[:, None]
     values = values.float().masked_fill(~written[:, None, :, None], 0.0)
@@ -58,6 +62,21 @@ def _visible(start: torch.Tensor, steps: int, slots: int, window: int | None) ->
     return visible & (keys > queries - window) if window is not None else visible
 
 
+def _on_path(start: torch.Tensor, tree: torch.Tensor, slots: int, window: int | None) -> torch.Tensor:
+    """``[R, T, S]``: whether node t of row r may see slot s."""
+    root, below = roots(start, tree)[:, None], depths(tree)
+    there = tree >= 0
+    keys = torch.arange(slots, device=start.device)
+    before = (keys < root)[:, None]
+    if window is not None:
+        there = there & (torch.arange(tree.shape[1], device=tree.device) > below[:, None] - window)
+        before = before & (keys > (root + below - window)[..., None])
+    nodes = root[..., None] + tree.clamp_min(0)
+    path = torch.zeros(len(start), len(tree), slots, dtype=torch.int32, device=start.device)
+    path.scatter_add_(2, nodes, there.to(torch.int32).expand_as(nodes))
+    return (path > 0) | before
+
+
 def attention(
     qkv: torch.Tensor,
     turns: torch.Tensor | None,
@@ -68,6 +87,7 @@ def attention(
     scale: float,
     window: int | None,
     softcap: float | None,
+    tree: torch.Tensor | None,
 ) -> torch.Tensor:
     """See :func:`sirius_kernels.attention.op.attention`."""
     kv_heads = k_cache.shape[1]
@@ -77,4 +97,4 @@ def attention(
     q, k, v = qkv.split_with_sizes((heads, kv_heads, kv_heads), dim=2)
     write(k_cache, k, rows, start)
     write(v_cache, v, rows, start)
-    return attend(q, k_cache, v_cache, rows, start, scale, window, softcap)
+    return attend(q, k_cache, v_cache, rows, start, scale, window, softcap, tree)

@@ -51,13 +51,14 @@ class AttentionBlock:
         v_cache: torch.Tensor,
         rows: torch.Tensor | None,
         start: torch.Tensor,
+        tree: torch.Tensor | None = None,
         watch: Watch | None = None,
     ) -> None:
         """Change ``x[R T, D]``, ``batch`` rows of as many tokens each, in place; the rest as for ``attention``.
 
         ``watch``, if there is one, is shown what ``qkv`` and ``out`` are multiplied with: ``[R T, D]``, ``[R T, H d]``.
         """
-        if self._at_once is not None and watch is None and x.shape[0] <= MOST_TOKENS:
+        if self._at_once is not None and tree is None and watch is None and x.shape[0] <= MOST_TOKENS:
             self._at_once(x, batch, turns, k_cache, v_cache, rows, start)
             return
         found, impl = self._weights, self._impl
@@ -68,7 +69,7 @@ class AttentionBlock:
                 self._adjust(qkv)
             mixed = attention(
                 qkv, turns, k_cache, v_cache, rows, start, scale=found.scale, window=found.window,
-                softcap=found.softcap, impl=impl,
+                softcap=found.softcap, tree=tree, impl=impl,
             ).reshape(len(x), -1)  # fmt: skip
             if watch is not None:
                 watch(x, mixed)

@@ -30,6 +30,10 @@ class Watch:
 
         block.around(x, watched)
 
+    def keep(self, tokens: list[int]) -> None:
+        """Remember these tokens of the pass alone, in this order."""
+        self._seen = [hidden[tokens] for hidden in self._seen]
+
     def activity(self, lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
         """The participation ratio of each layer's neurons, from 1/F (one does it all) to 1 (all do the same).
 

@@ -14,6 +14,7 @@ from sirius_cli.engine.models.config import DecoderConfig, LayerSpec
 from sirius_cli.engine.models.layout import DecoderWeights, LayerWeights
 from sirius_cli.engine.models.norms import normalise_across_heads_, normalise_heads_
 from sirius_cli.engine.models.rope import Rope
+from sirius_kernels.attention.tree import depths, roots
 from sirius_kernels.block.op import AttentionBlock, MlpBlock, Watch
 from sirius_kernels.block.weights import Around, AttentionWeights, Norm
 
@@ -40,6 +41,7 @@ class _Pass:
     cache: KVCache
     rotations: tuple[torch.Tensor, ...]
     mlp: MlpRunner
+    tree: torch.Tensor | None
     watch: Watch | None
 
 
@@ -63,6 +65,7 @@ class Decoder:
         *,
         rows: torch.Tensor | None = None,
         mlp: MlpRunner = dense_mlp,
+        tree: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run ``tokens`` (``int64[R, T]``), at positions ``start[r] + t``, over and into the cache.
 
@@ -70,8 +73,11 @@ class Decoder:
         ``0..R-1``. Pad shorter rows on the right with any token: what padding leaves in the cache lies beyond its
         row's end, where no token looks before overwriting it. That there is room in the cache is the caller's to see
         to, and lengths are the caller's to move: nothing here waits for the device.
+
+        With a ``tree`` (see :func:`sirius_kernels.attention.op.attention`) tokens are nodes, written from slot
+        ``start[r]`` on, and stand as far behind the root as they are deep.
         """
-        *_, hidden = self.passing(tokens, start, cache, rows=rows, mlp=mlp)
+        *_, hidden = self.passing(tokens, start, cache, rows=rows, mlp=mlp, tree=tree)
         return hidden
 
     def passing(
@@ -82,6 +88,7 @@ class Decoder:
         *,
         rows: torch.Tensor | None = None,
         mlp: MlpRunner = dense_mlp,
+        tree: torch.Tensor | None = None,
         watch: Watch | None = None,
     ) -> Iterator[torch.Tensor]:
         """:meth:`run`, pausing behind every layer: what comes last is its result.
@@ -89,9 +96,13 @@ class Decoder:
         ``watch`` is shown what the projections of every layer's attention are multiplied with.
         """
         batch, steps = tokens.shape
-        positions = start[:, None] + torch.arange(steps, device=start.device)
+        positions = (
+            start[:, None] + torch.arange(steps, device=start.device)
+            if tree is None
+            else roots(start, tree)[:, None] + depths(tree)
+        )
         turns = tuple(rope.rotations(positions) for rope in self._ropes)
-        step = _Pass(batch, steps, rows, start, cache, turns, mlp, watch)
+        step = _Pass(batch, steps, rows, start, cache, turns, mlp, tree, watch)
         x = self._embed(tokens, positions).view(batch * steps, -1)
         for layer in range(len(self._blocks)):
             self._layer(layer, x, step)
@@ -123,7 +134,8 @@ class Decoder:
         attention, mlp = self._blocks[layer]
         rope = self.config.layers[layer].rope
         turns = None if rope is None else step.rotations[rope]
-        attention(x, step.batch, turns, step.cache.k[layer], step.cache.v[layer], step.rows, step.start, step.watch)
+        k, v = step.cache.k[layer], step.cache.v[layer]
+        attention(x, step.batch, turns, k, v, step.rows, step.start, step.tree, step.watch)
         step.mlp(layer, x, mlp, self.ops)
 
     def _halves(self, spec: LayerSpec, weights: LayerWeights) -> tuple[AttentionBlock, MlpBlock]:

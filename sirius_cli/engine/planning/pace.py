@@ -1,5 +1,6 @@
 """How long the windows of a loop's rows are: as the profile says, or as planned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -118,6 +119,31 @@ class Experiences:
         key = (profile.draft, profile.correction)
         known = self._known.setdefault(key, Experience(TimedCosts(cost.read)))
         return PlannedPace(known.costs, known.memory)
+
+
+def tree_pace(profile: Profile, *, others: bool, programs: bool) -> FixedPace:
+    """The pace of windows that are trees. Its plan says what trees leave out of what else there would be.
+
+    ``others``: of several texts one is answered after the other. ``programs``: the device could replay recorded ones.
+    """
+    window = profile.correction.window
+    left_out = ["have one size"] if window == "auto" else []
+    left_out += ["take one text at a time"] if others else []
+    left_out += ["run as single passes, not as a recorded program"] if programs else []
+    left_out += ["compute all neurons of a fine draft"] if profile.draft.method == "fine" else []
+    left_out += ["look up at their root only"] if profile.looks_up else []
+    reason = f"trees {_listed(left_out)}" if left_out else ""
+    return FixedPace(USUAL_WINDOW if window == "auto" else window, reason)
+
+
+def tree_slots(profile: Profile) -> int:
+    """How many slots of a cache a tree takes behind a text, beyond those of a chain as deep."""
+    window = profile.correction.window
+    return ((USUAL_WINDOW if window == "auto" else window) - 1) * (profile.draft.tree_width - 1)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
 def recorded_pace(profile: Profile) -> FixedPace:

@@ -42,7 +42,7 @@ def read_advance(spec: str | None) -> RecordedAdvance:
     """The advance of a trace, of a folder of them, or of the newest.
 
     Raises:
-        ModelError: if there is none, it cannot be read, it has look-ups, or no window of it was checked.
+        ModelError: if there is none, it cannot be read, it has look-ups or trees, or no window of it was checked.
         UsageError: if there is no newest.
     """
     path = reading.find(spec)
@@ -58,6 +58,10 @@ def _advance(path: Path, found: Inspection) -> RecordedAdvance:
     if draft.lookup:
         raise ModelError(
             f"tokens of {path} were looked up, which no step's cost can predict", f"{_HOW} --draft-lookup 0"
+        )
+    if profile.trees:
+        raise ModelError(
+            f"windows of {path} are trees, whose acceptance says nothing of chains", f"{_HOW} --tree-width 1"
         )
     if draft.native_dense or not any(window.drafted for window in windows):
         raise ModelError(f"no window of {path} was drafted and checked", _HOW)

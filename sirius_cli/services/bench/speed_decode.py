@@ -129,8 +129,8 @@ def _answer(engine: Engine, request: GenerationRequest) -> Decoded:
         if isinstance(event, Committed):
             ids += [token.token_id for token in event.tokens]
             arrivals += [now] * len(event.tokens)
-        if isinstance(event, Drafted) and event.source == "draft":
-            passes += len(event.token_ids)
+        if isinstance(event, Drafted):
+            passes += event.passes
         passes += isinstance(event, Checked)
     return Decoded(tuple(ids), tuple(arrivals), passes, fold.metrics())
 

@@ -17,7 +17,8 @@ class Correction:
     counted; ``drafted`` how many tokens the window had. ``p`` and ``p_draft`` are dense probabilities of the dense and
     of the draft's token, ``margin`` their difference, ``q`` the draft's own probability of its token, ``entropy`` the
     dense model's, in nats. ``before`` and ``after`` are the text around it, ``activity`` that of the layers in the
-    window's check, ``source`` what had drafted the refused token. What was not recorded is None or empty.
+    window's check, ``source`` what had drafted the refused token, ``nodes`` how many tokens the window had if it was a
+    tree, 0 of a chain. What was not recorded is None or empty.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Correction:
     after: str
     activity: tuple[float, ...]
     source: Source = "draft"
+    nodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class Token:
 class Window:
     """A window whose tokens were committed. ``accepted`` is None without a check.
 
-    ``work`` is its cost in dense steps: the densities of its draft steps, and 1 for a check.
+    ``work`` is its cost in dense steps: the densities of its draft steps, and 1 for a check. ``nodes`` are the drafted
+    tokens of a tree that is ``drafted`` deep, 0 of a chain.
     """
 
     number: int
@@ -69,6 +72,7 @@ class Window:
     committed: int
     work: float
     activity: tuple[float, ...]
+    nodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class _Pending:
     def draft(self, event: Drafted) -> None:
         self.texts += event.texts
         self.drafts += [(probability, event.source) for probability in event.probabilities]
-        self.work += len(event.token_ids) * event.density
+        self.work += event.passes * event.density
 
     @property
     def drafted(self) -> int:
@@ -51,6 +51,7 @@ class _Pending:
             committed=len(committed.tokens),
             work=self.work + (check is not None),
             activity=() if check is None else check.activity,
+            nodes=0 if check is None else check.nodes,
         )
 
 
@@ -154,6 +155,6 @@ def _token(
         correction = Correction(
             *place, token.draft_id, wanted, token.token_id, text or f"#{token.token_id}", token.p_draft, token.p, sure,
             margin, token.entropy, classify(text), classify(wanted), *around, window.activity,
-            source,
+            source, window.nodes,
         )  # fmt: skip
     return Token(token.token_id, token.text, text, token.origin, token.p, window.number, correction)

@@ -16,6 +16,7 @@ NUMBERS: Mapping[str, Callable[[Correction], float | None]] = {
     "window": lambda c: c.window,
     "position": lambda c: c.position,
     "drafted": lambda c: c.drafted,
+    "nodes": lambda c: c.nodes,
     "p_draft": lambda c: c.p_draft,
     "p": lambda c: c.p,
     "q": lambda c: c.q,

@@ -18,6 +18,7 @@ Outcome = Literal["accepted", "lookup", "corrected", "rewound"]
 _OUTCOMES: tuple[Outcome, ...] = ("accepted", "lookup", "corrected", "rewound")
 _ALWAYS = ("accepted", "corrected", "rewound")
 _REWOUND_BARS = "▁▂▃▄"
+_NAME = "windows"
 _NOTHING = "no window was checked yet"
 
 
@@ -65,11 +66,18 @@ def legend(cells: Sequence[WindowCell], width: int, signs: Signs) -> Line:
 
 def strip_lines(cells: Sequence[WindowCell], size: Size, signs: Signs, back: int) -> list[Line]:
     """Title, strip and legend."""
-    count = [Run(f"{back} newer", "title")] if back else [Run(str(len(cells)), "title")] if cells else []
-    title = spread([Run("windows", "title")], count, size.width)
+    told = f"{back} newer" if back else str(len(cells)) if cells else ""
+    name = _name(cells[len(cells) - 1 - back], size.width - len(told) - 1) if cells else _NAME
+    title = spread([Run(name, "title")], [Run(told, "title")] if told else [], size.width)
     if not cells:
         return [title, (Run(_NOTHING, "legend"),), legend((), size.width, signs)]
     return [title, strip_line(cells, size.width, signs, back), legend(cells, size.width, signs)]
+
+
+def _name(cell: WindowCell, room: int) -> str:
+    """What the strip shows; of a tree, where there is room, its size."""
+    sized = f"{_NAME} of {cell.nodes} nodes, {cell.drafted} deep"
+    return sized if cell.nodes and len(sized) <= room else _NAME
 
 
 class _Strip(Lines[tuple[WindowCell, ...]]):

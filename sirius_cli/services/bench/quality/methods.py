@@ -24,6 +24,7 @@ _SHORT = {
     "group": "draft.group",
     "int8": "draft.int8",
     "lookup": "draft.lookup",
+    "tree_width": "draft.tree_width",
     "window": "correction.window",
     "plan_for": "correction.plan_for",
     "confidence": "correction.confidence",

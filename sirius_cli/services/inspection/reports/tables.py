@@ -43,6 +43,7 @@ CORRECTION_COLUMNS = (
     Column("drafted", "drafted", "count"),
 )
 _SOURCE = Column("source", "source", "text")
+_NODES = Column("nodes", "nodes", "count")
 
 
 def about(inspection: Inspection) -> list[tuple[str, str]]:
@@ -80,8 +81,11 @@ def figures_table(inspection: Inspection) -> Table:
 
 
 def corrections_table(corrections: Sequence[Correction], runs: int = 1) -> Table:
-    """The corrections given; which run they are of, and what had drafted them, is left out where all are alike."""
+    """The corrections given; which run they are of, the nodes of a tree and what had drafted them, is left out where
+    all are alike.
+    """
     columns = CORRECTION_COLUMNS if runs > 1 else CORRECTION_COLUMNS[1:]
+    columns = (*columns, _NODES) if any(c.nodes for c in corrections) else columns
     columns = (*columns, _SOURCE) if any(c.source == "lookup" for c in corrections) else columns
     rows = tuple(tuple(value_of(c, column.name) for column in columns) for c in corrections)
     return Table("corrections", "Corrections", columns, rows)
@@ -92,7 +96,7 @@ def detailed_table(corrections: Sequence[Correction]) -> Table:
     columns = (
         *CORRECTION_COLUMNS, Column("draft_class", "draft class", "text"), Column("before", "before", "text"),
         Column("after", "after", "text"), Column("draft_id", "draft id", "count"),
-        Column("dense_id", "dense id", "count"), _SOURCE,
+        Column("dense_id", "dense id", "count"), _SOURCE, _NODES,
     )  # fmt: skip
     rows = tuple(tuple(value_of(c, column.name) for column in columns) for c in corrections)
     return Table("corrections", "Corrections", columns, rows)

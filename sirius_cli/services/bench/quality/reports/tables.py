@@ -96,6 +96,7 @@ def flattened(profile: Profile) -> dict[str, str]:
     idle |= set() if draft.precision == "int4" and draft.int8 else {"int8"}
     idle |= {"keep", "refresh", "decay"} if draft.method == "dense" else set()
     idle |= set() if profile.looks_up else {"lookup"}
+    idle |= set() if profile.trees else {"tree_width"}
     kept = check if profile.corrects else {"enabled": False}
     named = {f"draft.{name}": value for name, value in draft.model_dump(exclude=idle).items()}
     named |= {f"correction.{name}": value for name, value in kept.items()}
