@@ -14,10 +14,11 @@ import json
 import sys
 import time
 from collections import defaultdict
-from importlib.resources import files
 from pathlib import Path
 from statistics import fmean
 from typing import Any
+
+from dense_answers import answered, load, prompts
 
 _PASS = 32  # tokens
 _WINDOWS = (8, 12, 16)
@@ -32,41 +33,14 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128, help="longest answer")
     parser.add_argument("--formats", nargs="+", default=["int8-g64", "int4-g32", "int4-g128"])
     args = parser.parse_args()
-    engine = _engine(args.model)
+    engine = load(args.model)
     stop = () if args.shots is None else ("\n\n",)
-    texts = [_answered(engine, prompt, args.tokens, stop) for prompt in _prompts(engine, args)]
+    texts = [answered(engine, prompt, args.tokens, stop) for prompt in prompts(engine, args)]
     dense = [_logits(engine.model, *text) for text in texts]
     for name in args.formats:
         json.dump({"format": name, **_measure(engine, name, texts, dense)}, sys.stdout)
         sys.stdout.write("\n")
         sys.stdout.flush()
-
-
-def _engine(folder: Path) -> Any:
-    import sirius_kernels  # noqa: F401  (sets how threads wait; must come before torch)
-    from sirius_cli.config.resolve import resolve_profile
-    from sirius_cli.engine.engine import Engine
-
-    return Engine.load(folder, name=folder.name, profile=resolve_profile("dense", {}, {}).profile)
-
-
-def _prompts(engine: Any, args: argparse.Namespace) -> list[list[int]]:
-    questions = [json.loads(line)["question"] for line in args.data.read_text().splitlines()[: args.limit]]
-    if args.shots is None:
-        return [engine.tokens.chat([{"role": "user", "content": question}]) for question in questions]
-    shot, *_ = map(json.loads, args.shots.read_text().splitlines())
-    head = f"Question: {shot['question']}\nAnswer: {shot['answer']}\n\nQuestion: "
-    return [engine.tokens.encode(f"{head}{question}\nAnswer:", special=True) for question in questions]
-
-
-def _answered(engine: Any, prompt: list[int], limit: int, stop: tuple[str, ...]) -> tuple[list[int], int]:
-    """The prompt with its dense answer, and where the answer begins."""
-    from sirius_cli.core.events import Committed
-    from sirius_cli.core.request import GenerationRequest
-
-    events = engine.generate(GenerationRequest(tuple(prompt), max_new_tokens=limit, stop=stop))
-    answer = [token.token_id for event in events if isinstance(event, Committed) for token in event.tokens]
-    return [*prompt, *answer], len(prompt)
 
 
 def _logits(model: Any, ids: list[int], start: int) -> Any:
@@ -89,8 +63,9 @@ def _logits(model: Any, ids: list[int], start: int) -> Any:
 def _measure(engine: Any, name: str, texts: list[tuple[list[int], int]], dense: list[Any]) -> dict[str, Any]:
     from sirius_cli.engine.drafts.making import copy_of, rounded_parts
     from sirius_cli.engine.drafts.quantised import over
+    from sirius_cli.services.sample_text import sample_of
 
-    found, sample = _format(name), [] if name.endswith("~plain") else _sample(engine)
+    found, sample = _format(name), [] if name.endswith("~plain") else sample_of(engine.tokens)
     start = time.perf_counter()
     parts = list(rounded_parts(engine.model, found, sample))
     seconds, copy = time.perf_counter() - start, over(engine.model, copy_of(parts, found))
@@ -121,12 +96,6 @@ def _format(name: str) -> Any:
     base, *better = name.removesuffix("~plain").split("+")
     bits, group = base.removeprefix("int").split("-g")
     return CopyFormat(int(bits), int(group), by_neuron=False, int8=tuple(better))
-
-
-def _sample(engine: Any) -> list[int]:
-    text = files("sirius_cli.services").joinpath("sample.txt").read_text(encoding="utf-8")
-    ids: list[int] = engine.tokens.encode(text, special=True)
-    return ids
 
 
 def _advances(same: list[bool], window: int) -> list[int]:

@@ -27,8 +27,11 @@ def questions(path: Path) -> list[dict[str, str]]:
 def load_engines(folder: Path, methods: list[str], threads: int | None) -> dict[str, Any]:
     """One engine per method over one copy of the weights, so that each keeps its own KV of the shared shots."""
     from sirius_cli.engine.engine import Engine
+    from sirius_cli.services.draft_copies import StoredCopies
+    from sirius_cli.services.progress import silent
 
-    dense = Engine.load(folder, name=folder.name, profile=_profile("dense"), threads=threads)
+    copies = StoredCopies(folder, silent)
+    dense = Engine.load(folder, name=folder.name, profile=_profile("dense"), threads=threads, copies=copies)
     return {"dense": dense, **{method: dense.twin(_profile(method)) for method in methods}}
 
 

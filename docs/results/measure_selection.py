@@ -31,7 +31,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from measure_copies import _answered, _engine, _prompts, _sample
+from dense_answers import answered, load, prompts
 
 _WINDOW = 16
 _PASS = 32  # tokens
@@ -61,7 +61,7 @@ def main() -> None:
     wanted = [(args.data.stem, keep, choice) for keep in args.keeps for choice in args.choices]
     if not (missing := [key for key in wanted if key not in known]):
         return
-    engine = _engine(args.model)
+    engine = load(args.model)
     sample = _Sample(engine, args.state)
     texts = [_Text(engine, *text) for text in _texts(engine, args)]
     for data, keep, choice in missing:
@@ -83,7 +83,7 @@ def _kept(path: Path, make: Callable[[], Any]) -> Any:
 def _texts(engine: Any, args: argparse.Namespace) -> Any:
     stop = () if args.shots is None else ("\n\n",)
     file = args.state / f"{args.data.stem}-{args.limit}-{args.tokens}.json"
-    return _kept(file, lambda: [_answered(engine, prompt, args.tokens, stop) for prompt in _prompts(engine, args)])
+    return _kept(file, lambda: [answered(engine, prompt, args.tokens, stop) for prompt in prompts(engine, args)])
 
 
 @dataclass
@@ -198,8 +198,10 @@ class _Sample:
     """What the built-in sample text tells of a model."""
 
     def __init__(self, engine: Any, state: Path) -> None:
+        from sirius_cli.services.sample_text import sample_of
+
         self._engine, self._state = engine, state
-        ids = _sample(engine)
+        ids = sample_of(engine.tokens)
         size = len(ids) // _PARTS
         self._parts = [ids[first : first + size] for first in range(0, size * _PARTS, size)]
 

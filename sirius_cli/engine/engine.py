@@ -284,13 +284,11 @@ class Engine(Measured):
     def _loop(
         self, cache: KVCache, statistic: NeuronStatistic | None, began: float, *, texts: int = 0
     ) -> CorrectionLoop:
-        """The plain loop, or that of trees. In a batch of ``texts`` no time belongs to one, so they are planned for
-        reads; 0 is an answer alone.
-        """
-        profile = self.profile
-        drafter, correction, draft = self.drafters.of(profile.draft), profile.correction, profile.draft
+        """The plain loop, or that of trees. ``texts`` of a batch (0: no batch) have no own time: planned for reads."""
+        profile, draft = self.profile, self.profile.draft
         several = profile.trees and draft.method == "fine"  # tokens of a step, of which each has its own neurons
         policy = self._policy(statistic, len(cache.lengths), masked=self.masked or several)
+        drafter, correction = self.drafters.of(draft), profile.correction
         parts = (self.model, drafter, self.tokens, cache, correction, policy, statistic, began)
         lookup = draft.lookup if profile.looks_up else 0
         if profile.trees:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -13,13 +12,13 @@ from sirius_cli.core.keeps import allocate, spell_keeps
 from sirius_cli.core.profile import SCHEMA_VERSION
 from sirius_cli.errors import EnvironmentProblem, ModelError, UsageError
 from sirius_cli.services.progress import Progress, ProgressEvent
+from sirius_cli.services.sample_text import sample_of
 from sirius_cli.services.saving import write_text
 
 if TYPE_CHECKING:
     from sirius_cli.engine.drafts.sensitivity import Sensitivity
     from sirius_cli.engine.engine import Engine
 
-_SAMPLE: Final = "sample.txt"
 _TEXTS: Final = 8  # parts of the text, each of which neurons are chosen for
 _BEHIND: Final = 24  # tokens of each part that sensitivities are measured on
 _LONGEST: Final = 256  # tokens of a part
@@ -31,10 +30,10 @@ _KEEPS: Final = (0.05, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class CalibrationText:
-    """A text and how messages and profiles call it."""
+    """A text and how messages and profiles call it; None is the built-in sample, which depends on a model's tokens."""
 
     name: str
-    text: str
+    text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +90,7 @@ def read_text(path: Path | None) -> CalibrationText:
         ModelError: if it is not UTF-8.
     """
     if path is None:
-        sample = files("sirius_cli.services").joinpath(_SAMPLE).read_text(encoding="utf-8")
-        return CalibrationText("the built-in sample text", sample)
+        return CalibrationText("the built-in sample text", None)
     try:
         return CalibrationText(path.name, path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -133,7 +131,8 @@ def _told(measuring: Iterator["Sensitivity"], layers: int, progress: Progress) -
 def _parts(engine: "Engine", text: CalibrationText) -> list[list[int]]:
     """Equally long parts from all over the text, each with what the model wants ahead of a prompt."""
     ahead = engine.tokens.encode("", special=True)
-    ids = engine.tokens.encode(text.text, special=False)
+    ids = sample_of(engine.tokens) if text.text is None else engine.tokens.encode(text.text, special=True)
+    ids = ids[len(ahead) :]
     size = min(len(ids) // _TEXTS, _LONGEST, engine.context - len(ahead))
     if size < _SHORTEST:
         raise ModelError(f"{text.name} has {len(ids)} tokens", f"calibrate on at least {_TEXTS * _SHORTEST}")

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ from sirius_cli.errors import EnvironmentProblem, ModelError
 from sirius_cli.services.model_folder import folder_size, weights_identity
 from sirius_cli.services.model_store import ModelStore, need_space
 from sirius_cli.services.progress import Progress, ProgressEvent
+from sirius_cli.services.sample_text import sample_of
 
 if TYPE_CHECKING:
     from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sirius_cli.engine.models.layout import DecoderWeights
 
 _LOSSES: Final = "losses.json"
-_SAMPLE: Final = "sample.txt"  # maths, code, prose, lists, tables, chats and four languages: about 1600 tokens
 _ROUNDING: Final = 2  # part of the format: raise it when codes, scales or their order change
 
 
@@ -83,8 +82,7 @@ class StoredCopies:
         """At most so many tokens of a text of many kinds: what a matrix meets on it says which weights matter."""
         from sirius_cli.engine.tokens import Tokens
 
-        text = files("sirius_cli.services").joinpath(_SAMPLE).read_text(encoding="utf-8")
-        return Tokens.load(self._model).encode(text, special=True)[:most]
+        return sample_of(Tokens.load(self._model))[:most]
 
 
 @dataclass(frozen=True, slots=True)

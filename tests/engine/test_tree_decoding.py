@@ -14,7 +14,7 @@ from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.trees.loop import TreeLoop
 
-fuzz = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBA = Ops("numba", "test")
 
 
@@ -236,7 +236,7 @@ def test_texts_of_a_batch_come_one_after_another_and_that_is_told(tiny_model):
         ("coarse", {"window": "auto"}, False, "trees have one size"),
         ("coarse", {}, True, "trees run as single passes, not as a recorded program"),
         ("fine", {}, False, "trees compute all neurons of a fine draft"),
-        ("coarse", {"lookup": 2}, False, "trees look up where they begin alone"),
+        ("coarse", {"lookup": 2}, False, "trees look up at their root only"),
         (
             "fine", {"window": "auto"}, True,
             "trees have one size, run as single passes, not as a recorded program and compute all neurons "

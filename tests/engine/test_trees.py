@@ -19,7 +19,7 @@ from sirius_cli.engine.trees.verdict import walk
 
 GREEDY = Chooser(SamplingSpec())
 VOCABULARY = 6
-fuzz = settings(max_examples=60, deadline=None)
+fuzz = settings(max_examples=30, deadline=None)
 
 
 def draft_logits(path, seed):

@@ -90,7 +90,7 @@ def test_a_token_sees_the_text_and_its_path_alone(**case):
             assert_close(got[row, node], case.chain(row, node), worst=1e-4, rms=1e-5, floor=0.1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(**TREES)
 def test_the_compiled_kernel_is_the_reference(**case):
     case = Case(**case)

@@ -35,8 +35,10 @@ TEXT = CalibrationText("a text", "".join(chr(33 + (7 * place + place // 5) % 90)
 class Letters:
     """A token a character, and one ahead of every prompt."""
 
+    has_chat_template = False
+
     def encode(self, text: str, *, special: bool) -> list[int]:
-        return [1] * special + [ord(letter) for letter in text]
+        return [1] * special + [ord(letter) % 128 for letter in text]
 
 
 @pytest.fixture
@@ -80,6 +82,11 @@ def test_parts_are_spread_over_a_long_text_and_begin_as_prompts_do(engine: Any, 
     assert {len(text) for text in texts} == {257}
     assert all(text[0] == 1 for text in texts)
     assert len(texts) == 8
+
+
+def test_without_a_text_the_built_in_one_is_measured_on(engine: Any) -> None:
+    found = calibrate(engine, 0.5, read_text(None), silent)
+    assert (found.text, found.tokens) == ("the built-in sample text", 8 * 257)
 
 
 def test_a_text_that_is_too_short_is_refused(engine: Any) -> None:

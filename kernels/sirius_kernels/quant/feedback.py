@@ -10,6 +10,7 @@ answered is its square over ``U_jj^2``, and by that the scale of each group is c
 from typing import Final
 
 import torch
+from torch.nn import functional
 
 from sirius_kernels.contracts import Impl, expect_shape
 from sirius_kernels.quant.matrix import HIGHEST, LOWEST, QuantMatrix, check_depth, packed
@@ -22,19 +23,21 @@ _ROWS: Final = 512  # at a time: what they are while others are rounded has to l
 
 
 def quantised_for(inputs: torch.Tensor, weights: torch.Tensor, group: int, impl: Impl) -> QuantMatrix:
-    """``weights[..., depth]`` in 4 bits, a scale for every ``group``, best for ``inputs[T, depth]``.
+    """``weights[..., depth]`` in 4 bits, a scale for every ``group``, best for ``inputs[T, depth]`` of whatever length.
 
     Raises ``ContractError`` for a bad group. ``impl`` is that of the rounding: compiled for ``numba``, else torch.
     """
     depth = weights.shape[-1]
     check_depth(depth, group)
     expect_shape("inputs", inputs, len(inputs), depth)
+    # Models give some tokens (the first one, marks) inputs a thousand times as large, which would be all that counts.
+    alike = functional.normalize(inputs.float(), dim=1)
     rows = weights.reshape(-1, depth)
     codes = torch.empty(rows.shape, dtype=torch.int8, device=rows.device)
     scales = torch.empty(len(rows), depth // group, dtype=torch.bfloat16, device=rows.device)
     for first in range(0, depth, _STRETCH):
         columns = slice(first, first + _STRETCH)
-        factor = _factor(inputs[:, columns].float())
+        factor = _factor(alike[:, columns])
         for part in (slice(row, row + _ROWS) for row in range(0, len(rows), _ROWS)):
             left = rows[part, columns].to(torch.float32, copy=True)
             groups = slice(first // group, (first + _STRETCH) // group)

@@ -140,8 +140,8 @@ class Decoder:
         attention, mlp = self._blocks[layer]
         rope = self.config.layers[layer].rope
         turns = None if rope is None else step.rotations[rope]
-        cache = step.cache
-        attention(x, step.batch, turns, cache.k[layer], cache.v[layer], step.rows, step.start, step.tree, step.watch)
+        k, v = step.cache.k[layer], step.cache.v[layer]
+        attention(x, step.batch, turns, k, v, step.rows, step.start, step.tree, step.watch)
         step.mlp(layer, x, mlp, self.ops)
 
     def _halves(self, spec: LayerSpec, weights: LayerWeights) -> tuple[AttentionBlock, MlpBlock]:

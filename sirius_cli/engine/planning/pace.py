@@ -131,7 +131,7 @@ def tree_pace(profile: Profile, *, others: bool, programs: bool) -> FixedPace:
     left_out += ["take one text at a time"] if others else []
     left_out += ["run as single passes, not as a recorded program"] if programs else []
     left_out += ["compute all neurons of a fine draft"] if profile.draft.method == "fine" else []
-    left_out += ["look up where they begin alone"] if profile.looks_up else []
+    left_out += ["look up at their root only"] if profile.looks_up else []
     reason = f"trees {_listed(left_out)}" if left_out else ""
     return FixedPace(USUAL_WINDOW if window == "auto" else window, reason)
 
