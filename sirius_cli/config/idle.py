@@ -21,8 +21,8 @@ class Idle:
 _DENSE = Idle("a dense draft uses all neurons", "method", "coarse", "sirius")
 _BY_LAYER = Idle("every layer has a keep of its own", "draft-layers", "none", "sirius")
 _NOT_COARSE = Idle("only a coarse draft chooses neurons for a whole text", "method", "coarse", "sirius")
-_NATIVE = Idle("drafts read the weights as they are", "draft-precision", "int8", "exact")
-_NO_INT4 = Idle("only an int4 copy has matrices that could keep more bits", "draft-precision", "int4", "turbo")
+_NATIVE = Idle("drafts read the weights as they are", "draft-precision", "int4", "exact")
+_NO_INT4 = Idle("only an int4 copy has matrices that could keep more bits", "draft-precision", "int4", "exact")
 _NO_STEPS = Idle("a draft of all weights as they are is no cheaper in a tree", "method", "coarse", "sirius")
 _EXACT = Idle("the exact rule knows no likelihood", "accept", "likelihood", "sirius")
 

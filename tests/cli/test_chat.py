@@ -116,14 +116,14 @@ def test_profile_and_overrides(run_chat: Run) -> None:
 def test_a_method_over_the_default_leaves_neurons_out_and_stays_lossless(run_chat: Run) -> None:
     engine = FakeEngine()
     assert run_chat("x", "--method", "coarse", "--keep", "0.4", engine=engine).code == 0
-    assert engine.profile.draft.words == "coarse 0.4 int8 g64 lookup 3"
+    assert engine.profile.draft.words == "coarse 0.4 int4 g32 lookup 3"
     assert engine.profile.correction.accept == "exact"
 
 
 def test_drafts_may_be_trees(run_chat: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
     assert run_chat("x", "--tree-width", "4", engine=engine).code == 0
-    assert engine.profile.draft.words == "dense int8 g64 tree 4 lookup 3"
+    assert engine.profile.draft.words == "dense int4 g32 tree 4 lookup 3"
     assert engine.profile.trees
     monkeypatch.setenv("SIRIUS_TREE_WIDTH", "2")
     assert run_chat("x", "--profile", "sirius", engine=engine).code == 0

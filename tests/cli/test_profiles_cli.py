@@ -39,7 +39,7 @@ def test_list_shows_shipped_and_own_profiles(own: Path) -> None:
     rows = {line.split()[0]: line.split() for line in result.stdout.splitlines()}
     assert rows["sirius"][1:6] == ["coarse", "0.5", "16", "likelihood", "shipped"]
     assert rows["dense"][1:5] == ["dense", "-", "-", "shipped"]
-    assert rows["exact"][1:9] == ["dense", "int8", "g64", "lookup", "3", "16", "exact", "shipped"]
+    assert rows["exact"][1:9] == ["dense", "int4", "g32", "lookup", "3", "16", "exact", "shipped"]
     assert rows["mine"][1:] == ["coarse", "0.5", "9", "likelihood", "own", "My", "own."]
 
 

@@ -22,7 +22,7 @@ def no_own_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_default_profile_is_lossless() -> None:
     profile = resolve_profile(None, {}, {}).profile
-    assert (profile.name, profile.draft.words) == ("exact", "dense int8 g64 lookup 3")
+    assert (profile.name, profile.draft.words) == ("exact", "dense int4 g32 lookup 3")
     assert profile.correction.accept == "exact"
     assert profile.corrects
 
