@@ -26,6 +26,9 @@ def load(cache_dir: Path, threads: int) -> None:
 
     if not numba.config.CACHE_DIR:
         numba.config.CACHE_DIR = str(cache_dir / _sources_digest())
+    # A kernel that was compiled when those it calls came from the cache does not know that it needs numba's threads,
+    # and cannot be loaded before they run: so two first starts at once, or one that was killed, would break all later.
+    numba.get_num_threads()
     for module in _MODULES:
         importlib.import_module(f"sirius_kernels.{module}")
     importlib.import_module("sirius_kernels.cpu_memory").set_threads(threads)

@@ -61,7 +61,7 @@ class Steps:
         self.cache = KVCache(spec, 1, context + 128, dtype=weights.head.dtype, device=self.device)
         for tensor in (*self.cache.k, *self.cache.v):
             tensor.normal_()
-        self.statistic = NeuronStatistic(len(spec.layers), 1, spec.intermediate_size, self.device)
+        self.statistic = NeuronStatistic(self.model.down_norms, 1)
         self.statistic.scores.uniform_()
         self.length = torch.tensor([context], device=self.device)
 
