@@ -1,6 +1,7 @@
 """Which methods are compared, and when two plans are the same run."""
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_look_ups_alone_are_compared_with_dense_alone() -> None:
     plain, copying = methods("exact,exact:lookup=2", SIRIUS)
     assert copying.profile.draft.lookup == 2
     assert copying.digest != plain.digest
+
+
+def test_answers_of_drafts_that_were_others_in_older_versions_are_not_taken_over() -> None:
+    for method, changed in (("coarse", True), ("fine", False), ("dense", False)):
+        one = Method("x", resolve_profile("sirius", {"draft.method": (method, "")}, {}).profile)
+        decides = one.profile.model_dump_json(include={"draft", "correction"}, exclude_defaults=True)
+        assert (one.digest != sha256(decides.encode()).hexdigest()[:12]) == changed
 
 
 def test_a_dense_profile_is_compared_with_nothing() -> None:

@@ -34,6 +34,8 @@ _SHORT = {
     "accept_temperature": "correction.temperature",
     "correction": "correction.enabled",
 }
+_SINCE = {"coarse": "weighed by down rows", "int4": "rounded by a text"}
+"""How neurons are chosen and weights rounded now, where it was otherwise once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,12 @@ class Method:
     def digest(self) -> str:
         """Changes whenever the answers may: with the draft or the check, not with their names.
 
-        Defaults are left out, so that a field that is new in some version leaves older answers valid.
+        Defaults are left out, so that a field that is new in some version leaves older answers valid. Drafts that
+        answer otherwise than in older versions are told apart by name.
         """
+        draft = self.profile.draft
         decides = self.profile.model_dump_json(include={"draft", "correction"}, exclude_defaults=True)
+        decides += "".join(_SINCE.get(kind, "") for kind in (draft.method, draft.precision))
         return sha256(decides.encode()).hexdigest()[:12]
 
 
