@@ -4,9 +4,10 @@
 
 Dense decoding answers the questions. Then every format reads those texts, and its most likely token at each place is
 compared with the dense one. A line of JSON a format on standard output: the share of places where they agree, the
-Kullback-Leibler divergence in nats, the tokens that a lossless check would commit of windows of 8, 12 and 16, the loss
-of each kind of matrix (averaged over layers), and the seconds that rounding took. A format may keep some matrices in
-int8: `int4-g32+head`, `int4-g32+down_t`, `int4-g32+qkv+out`; `int4-g32~plain` is rounded without looking at inputs.
+Kullback-Leibler divergence in nats, the tokens that a lossless check would commit of windows of each size, the reckoned
+time of a token over a dense step by window and confidence, the loss of each kind of matrix (averaged over layers), and
+the seconds that rounding took. A format may keep some matrices in int8: `int4-g32+head`, `int4-g32+down_t`,
+`int4-g32+qkv+out`; `int4-g32~plain` is rounded without looking at inputs.
 """
 
 import argparse
@@ -21,7 +22,10 @@ from typing import Any
 from dense_answers import answered, load, prompts
 
 _PASS = 32  # tokens
-_WINDOWS = (8, 12, 16)
+_WINDOWS = (8, 12, 16, 24)
+_CONFIDENCES = (0.0, 0.1, 0.2, 0.3, 0.4)
+_STEPS = {4: 0.19, 8: 0.36}  # time of a draft step over a dense one, by bits, and what each more token adds to a
+_CHECK = 0.03  # check: docs/results/quantised.md, machine A, 1.5B model
 
 
 def main() -> None:
@@ -66,25 +70,29 @@ def _measure(engine: Any, name: str, texts: list[tuple[list[int], int]], dense: 
     from sirius_cli.services.sample_text import sample_of
 
     found, sample = _format(name), [] if name.endswith("~plain") else sample_of(engine.tokens)
-    start = time.perf_counter()
+    step, start = _STEPS[found.bits], time.perf_counter()
     parts = list(rounded_parts(engine.model, found, sample))
     seconds, copy = time.perf_counter() - start, over(engine.model, copy_of(parts, found))
-    agreed, divergence, aal = [], [], {window: [] for window in _WINDOWS}
+    agreed, divergence, runs = [], [], []
     for text, expected in zip(texts, dense, strict=True):
         got = _logits(copy, *text)
         same = (got.argmax(-1) == expected.argmax(-1)).tolist()
         agreed += same
-        for window, checks in aal.items():
-            checks += _advances(same, window)
+        runs.append((same, got.softmax(-1).amax(-1).tolist()))
         p, q = expected.log_softmax(-1), got.log_softmax(-1)
         divergence += (p.exp() * (p - q)).sum(-1).tolist()
+
+    def windows(size: int, confidence: float) -> list[tuple[int, int]]:
+        return [one for same, sure in runs for one in _windows(same, sure, size, confidence)]
+
     losses: dict[str, list[float]] = defaultdict(list)
     for part in parts:
         for matrix, rounded in part.items():
             losses[matrix].append(rounded.loss)
     return {
         "tokens": len(agreed), "agreement": fmean(agreed), "divergence": fmean(divergence), "seconds": seconds,
-        "aal": {window: round(fmean(checks), 2) for window, checks in aal.items()},
+        "aal": {size: round(fmean(n for _, n in windows(size, 0.0)), 2) for size in _WINDOWS},
+        "cost": {f"{n}, {c:g}": round(_cost(windows(n, c), step), 3) for n in _WINDOWS for c in _CONFIDENCES},
         "losses": {matrix: round(fmean(values), 5) for matrix, values in losses.items()},
     }  # fmt: skip
 
@@ -98,15 +106,28 @@ def _format(name: str) -> Any:
     return CopyFormat(int(bits), int(group), by_neuron=False, int8=tuple(better))
 
 
-def _advances(same: list[bool], window: int) -> list[int]:
-    """What each check of windows of that size would commit, were the draft's tokens right just where ``same``."""
-    advances, at = [], 0
+def _windows(same: list[bool], sure: list[float], window: int, confidence: float) -> list[tuple[int, int]]:
+    """What each window of that size drafts and its check commits, were the draft's tokens right just where ``same``.
+
+    It ends early once the draft's own probabilities, ``sure``, multiply to less than ``confidence``.
+    """
+    found, at = [], 0
     while at < len(same):
-        drafted = same[at : at + window - 1]
-        right = drafted.index(False) if False in drafted else len(drafted)
-        advances.append(min(right + 1, len(same) - at))
+        drafted, together = 0, 1.0
+        while drafted < min(window - 1, len(same) - at) and together >= confidence:
+            together *= sure[at + drafted]
+            drafted += 1
+        refused = [place for place in range(drafted) if not same[at + place]]
+        right = refused[0] if refused else drafted
+        found.append((drafted, min(right + 1, len(same) - at)))
         at += right + 1
-    return advances
+    return found
+
+
+def _cost(windows: list[tuple[int, int]], step: float) -> float:
+    """Dense steps a token: a draft step takes ``step`` of one, a check of ``n`` tokens ``1 + _CHECK (n - 1)``."""
+    spent = sum(drafted * step + 1 + _CHECK * drafted for drafted, _ in windows)
+    return spent / sum(committed for _, committed in windows)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numba import njit, prange
 
+from sirius_kernels.cpu_memory import threads
 from sirius_kernels.quant.matrix import HIGHEST, LOWEST, Bits
 
 _F = np.float32
@@ -19,7 +20,7 @@ def best_scales(
         importance = torch.ones(grouped.shape[1])
     scales = torch.empty(len(grouped))
     arrays = (tensor.numpy() for tensor in (grouped, importance, torch.tensor(stretches), scales))
-    _best_scales(*arrays, _F(LOWEST[bits]), _F(HIGHEST[bits]), torch.get_num_threads())
+    _best_scales(*arrays, _F(LOWEST[bits]), _F(HIGHEST[bits]), threads())
     return scales
 
 
@@ -27,7 +28,7 @@ def round_group(left: torch.Tensor, factor: torch.Tensor, scales: torch.Tensor, 
     """As ``_round_group`` of :mod:`sirius_kernels.quant.feedback`."""
     errors = torch.empty(left.shape)
     arrays = (tensor.numpy() for tensor in (left, factor.contiguous(), scales, codes, errors))
-    _round_group(*arrays, _F(LOWEST[4]), _F(HIGHEST[4]), torch.get_num_threads())
+    _round_group(*arrays, _F(LOWEST[4]), _F(HIGHEST[4]), threads())
     return errors
 
 

@@ -30,6 +30,16 @@ def quantised_for(inputs: torch.Tensor, weights: torch.Tensor, group: int, impl:
     depth = weights.shape[-1]
     check_depth(depth, group)
     expect_shape("inputs", inputs, len(inputs), depth)
+    if impl == "numba":
+        from sirius_kernels.cpu_blas import blas_threads
+
+        with blas_threads():
+            return _quantised_for(inputs, weights, group, impl)
+    return _quantised_for(inputs, weights, group, impl)
+
+
+def _quantised_for(inputs: torch.Tensor, weights: torch.Tensor, group: int, impl: Impl) -> QuantMatrix:
+    depth = weights.shape[-1]
     # Models give some tokens (the first one, marks) inputs a thousand times as large, which would be all that counts.
     alike = functional.normalize(inputs.float(), dim=1)
     rows = weights.reshape(-1, depth)
