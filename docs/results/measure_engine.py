@@ -158,9 +158,12 @@ def summarise(path: Path) -> None:
     for other in sorted({name for row in rows for name, value in row.items() if isinstance(value, dict)} - {"dense"}):
         both = [row for row in rows if other in row]
         same = sum(row[other]["ids"] == row["dense"]["ids"] for row in both)
-        pairs = [(row[other]["tokens_per_second"], row["dense"]["tokens_per_second"]) for row in both]
         report(f"{other}: same tokens as dense {same} of {len(both)}\n")
-        report(f"{other}: tok/s over dense {spread([a / b for a, b in pairs if a and b])}\n")
+        for base in ("dense", "transformers"):
+            pairs = [(row[other]["tokens_per_second"], row[base]["tokens_per_second"]) for row in both if base in row]
+            ratios = [a / b for a, b in pairs if a and b]
+            if ratios and base != other:
+                report(f"{other}: tok/s over {base} {spread(ratios)}\n")
         if other != "transformers":
             advances = [advance for row in both for advance in row[other]["advances"]]
             report(f"{other}: AAL {sum(advances) / len(advances):.2f} over {len(advances)} checks\n")

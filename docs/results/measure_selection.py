@@ -107,14 +107,7 @@ class _Watch:
         self.sums = {name: torch.zeros(layers, rows, neurons) for name in ("plain", "inside", "mean")}
 
     def __call__(self, layer: int, x: Any, block: Any, ops: Any) -> None:
-        weights = block.weights
-
-        def branch(x: Any) -> Any:
-            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-            self._learn(layer, hidden.view(self._rows, -1, hidden.shape[-1]))
-            return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
-
-        block.around(x, branch)
+        block.watched(x, lambda _, hidden: self._learn(layer, hidden.view(self._rows, -1, hidden.shape[-1])))
 
     def _learn(self, layer: int, hidden: Any) -> None:
         squares, weighted = hidden.square(), hidden.square() * self._norms[layer]

@@ -81,6 +81,7 @@ def chat(
     from sirius_cli.config.idle import refuse_idle_flags
     from sirius_cli.config.resolve import resolve_profile
     from sirius_cli.core.request import SamplingSpec
+    from sirius_cli.services.builtin_model import profile_of
     from sirius_cli.services.chat_commands import Setup
     from sirius_cli.services.session import AnswerSpec, ModelChoice
 
@@ -88,7 +89,8 @@ def chat(
     spec = AnswerSpec(max_new_tokens, SamplingSpec(temperature, top_p, top_k, seed), tuple(stop or ()), raw, system)
     choice = ModelChoice(model, device, dtype, threads, offline)
     overrides = options.overrides(context)
-    setup = Setup(profile, overrides, resolve_profile(profile, overrides, os.environ), spec)
+    name = profile or profile_of(model)
+    setup = Setup(name, overrides, resolve_profile(name, overrides, os.environ), spec)
     refuse_idle_flags(setup.resolved)
     wish = dashboard.Wish(prompt, go_on, replay, speed, inline, theme, screenshot, cast)
     in_tab = browser.engine_of_tab() is not None

@@ -43,6 +43,7 @@ def demo(
     from sirius_cli.cli import turn
     from sirius_cli.config.resolve import resolve_profile
     from sirius_cli.services import demo as script
+    from sirius_cli.services.builtin_model import profile_of
     from sirius_cli.services.chat_commands import Setup
     from sirius_cli.services.session import AnswerSpec, ModelChoice
 
@@ -50,7 +51,8 @@ def demo(
         raise UsageError("--loop has no last answer, which --once waits for", "give one of them")
     pace = script.Pace().times(speed)
     look = turn.Look(plain=plain, colour=not no_color)
-    setup = Setup(profile, {}, resolve_profile(profile, {}, os.environ), AnswerSpec(script.MAX_NEW_TOKENS))
+    name = profile or profile_of(model)
+    setup = Setup(name, {}, resolve_profile(name, {}, os.environ), AnswerSpec(script.MAX_NEW_TOKENS))
     choice = ModelChoice(model, device, "auto", threads, offline)
     wish, rounds = dashboard.Wish(theme=theme, cast=cast), script.rounds(loop=loop)
     if terminal.is_terminal(sys.stdin) and dashboard.fits(look):

@@ -56,7 +56,12 @@ Stop = Annotated[
 Raw = Annotated[bool, _option("--raw", help="Send the prompt without a chat template.")]
 
 ProfileName = Annotated[
-    str | None, _option("--profile", metavar="NAME|FILE", help="How to draft and check; exact if not said.")
+    str | None,
+    _option(
+        "--profile",
+        metavar="NAME|FILE",
+        help="How to draft and check; exact if not said, exact-small with the built-in model.",
+    ),
 ]
 Method = Annotated[str | None, _option("--method", metavar="dense|coarse|fine", help="Which weights a draft uses.")]
 Keep = Annotated[float | None, _option("--keep", help="Fraction of neurons kept.")]

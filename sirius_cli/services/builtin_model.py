@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from sirius_cli.config.resolve import DEFAULT_PROFILE
 from sirius_cli.errors import EnvironmentProblem, ModelError
 from sirius_cli.services.model_store import ModelStore, disk_full, need_space
 from sirius_cli.services.progress import Progress, ProgressEvent
@@ -24,7 +25,10 @@ _NETWORK_WORDS = ("connection", "resolve", "timed out", "timeout", "network", "u
 
 @dataclass(frozen=True, slots=True)
 class BuiltinModel:
-    """``requirement`` names the wheel; ``wheel_bytes`` and ``gguf_bytes`` are for progress and disk space only."""
+    """``requirement`` names the wheel; ``wheel_bytes`` and ``gguf_bytes`` are for progress and disk space only.
+
+    ``profile`` is how chats draft and check if nobody says: the fastest lossless way for this model.
+    """
 
     name: str
     title: str
@@ -33,6 +37,7 @@ class BuiltinModel:
     sha256: str
     wheel_bytes: int
     gguf_bytes: int
+    profile: str
 
 
 SMOLLM2 = BuiltinModel(
@@ -43,6 +48,7 @@ SMOLLM2 = BuiltinModel(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     wheel_bytes=92_871_040,
     gguf_bytes=98_362_432,
+    profile="exact-small",
 )
 BUILTINS = {model.name: model for model in (SMOLLM2,)}
 
@@ -57,6 +63,12 @@ def find_builtin(name: str) -> BuiltinModel:
         known = ", ".join(f"builtin:{known}" for known in BUILTINS)
         raise ModelError(f"no built-in model {name!r}", f"there is {known}")
     return BUILTINS[name]
+
+
+def profile_of(model: str) -> str:
+    """The profile of chats with ``model``, as ``--model`` names it, if nobody names one."""
+    builtin = BUILTINS.get(model.removeprefix("builtin:")) if model.startswith("builtin:") else None
+    return builtin.profile if builtin else DEFAULT_PROFILE
 
 
 def fetch_builtin(store: ModelStore, model: BuiltinModel, progress: Progress) -> Path:

@@ -113,17 +113,29 @@ def test_profile_and_overrides(run_chat: Run) -> None:
     )  # fmt: skip
 
 
+def test_the_profile_is_one_for_the_model_if_nobody_names_one(run_chat: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+
+    def profile(*flags: str) -> str:
+        assert run_chat("x", *flags, engine=engine).code == 0
+        return engine.profile.name
+
+    assert (profile(), profile("-m", "a/b")) == ("exact-small", "exact")
+    monkeypatch.setenv("SIRIUS_PROFILE", "turbo")
+    assert (profile(), profile("--profile", "dense")) == ("turbo", "dense")
+
+
 def test_a_method_over_the_default_leaves_neurons_out_and_stays_lossless(run_chat: Run) -> None:
     engine = FakeEngine()
     assert run_chat("x", "--method", "coarse", "--keep", "0.4", engine=engine).code == 0
-    assert engine.profile.draft.words == "coarse 0.4 int4 g32 lookup 3"
+    assert engine.profile.draft.words == "coarse 0.4 int8 g64 lookup 3"
     assert engine.profile.correction.accept == "exact"
 
 
 def test_drafts_may_be_trees(run_chat: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
     assert run_chat("x", "--tree-width", "4", engine=engine).code == 0
-    assert engine.profile.draft.words == "dense int4 g32 tree 4 lookup 3"
+    assert engine.profile.draft.words == "dense int8 g64 tree 4 lookup 3"
     assert engine.profile.trees
     monkeypatch.setenv("SIRIUS_TREE_WIDTH", "2")
     assert run_chat("x", "--profile", "sirius", engine=engine).code == 0
@@ -180,7 +192,7 @@ def test_json_document_has_exactly_the_documented_fields(run_chat: Run) -> None:
         "schema_version", "model", "profile", "prompt_tokens", "text", "token_ids", "finish_reason", "corrections",
         "metrics",
     ]  # fmt: skip
-    assert (document["schema_version"], document["model"], document["profile"]["name"]) == (1, "fake", "exact")
+    assert (document["schema_version"], document["model"], document["profile"]["name"]) == (1, "fake", "exact-small")
     assert (document["text"], document["finish_reason"]) == (ANSWER, "stop")
     assert engine.tokens.decode(document["token_ids"]) == ANSWER
     assert set(document["metrics"]) == METRICS
@@ -257,8 +269,11 @@ def test_output_that_is_no_terminal_keeps_control_characters(run_chat: Run) -> N
         (["--method", "sideways"], "--method"),
         (["--accept", "all"], "--accept"),
         (["--window", "8", "--kernel-size", "8"], "--window and --kernel-size set the same value"),
-        (["--keep", "0.4"], "--keep has no effect in the profile exact: a dense draft uses all neurons; add --method"),
-        (["--thr", "0.3"], "--thr has no effect in the profile exact: "),
+        (
+            ["--keep", "0.4"],
+            "--keep has no effect in the profile exact-small: a dense draft uses all neurons; add --method",
+        ),
+        (["--thr", "0.3"], "--thr has no effect in the profile exact-small: "),
         (["--griffin", "--cats"], "--griffin and --cats set the same value"),
         (["--profile", "no-such"], "no-such"),
         (["--no-such-option"], "--no-such-option"),

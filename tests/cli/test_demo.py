@@ -23,7 +23,7 @@ def test_in_lines(run_chat: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line for line in err.splitlines() if line.startswith("> ")] == [f"> {prompt}" for prompt in PROMPTS]
 
 
-@pytest.mark.parametrize(("arguments", "name"), [([], "exact"), (["--profile", "sirius"], "sirius")])
+@pytest.mark.parametrize(("arguments", "name"), [([], "exact-small"), (["--profile", "sirius"], "sirius")])
 def test_it_plays_as_chats_do_or_by_a_profile(run_chat: Run, arguments: list[str], name: str) -> None:
     engine = FakeEngine()
     run_chat("hello", engine=engine)

@@ -55,7 +55,7 @@ def test_a_faulty_own_profile_does_not_hide_the_others(own: Path) -> None:
     assert entries["sirius"]["profile"]["correction"]["window"] == 16
 
 
-@pytest.mark.parametrize("name", ["dense", "coarse", "fine", "sirius", "sirius-fine", "exact", "turbo"])
+@pytest.mark.parametrize("name", ["dense", "coarse", "fine", "sirius", "sirius-fine", "exact", "exact-small", "turbo"])
 def test_what_show_prints_is_a_profile_of_the_same_values(name: str, own: Path) -> None:
     for flags in ([], ["--origin"]):
         (own / "copy.yaml").write_text(sirius("show", name, *flags).stdout)

@@ -54,7 +54,7 @@ def test_every_field_of_a_profile_is_explained() -> None:
 def test_the_values_of_shipped_profiles_are_told_as_they_are() -> None:
     page = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
     told = re.findall(r"\| `([\w-]+)`[^|]*\| ([\w. ]+) \| [^|]*window (\d+), confidence ([\d.]+) \|", page)
-    assert {name for name, *_ in told} == {"sirius", "sirius-fine", "exact", "turbo"}
+    assert {name for name, *_ in told} == {"sirius", "sirius-fine", "exact", "exact-small", "turbo"}
     for name, words, window, confidence in told:
         draft, check = (getattr(resolve_profile(name, {}, {}).profile, part) for part in ("draft", "correction"))
         assert draft.words == words

@@ -41,7 +41,7 @@ def test_what_has_no_effect_is_refused_and_the_hint_helps(name: str, flags: dict
     check(name, **flags, **{field[found.setting]: found.value})
 
 
-@pytest.mark.parametrize("name", ["exact", "turbo", "sirius", "sirius-fine", "coarse", "dense"])
+@pytest.mark.parametrize("name", ["exact", "exact-small", "turbo", "sirius", "sirius-fine", "coarse", "dense"])
 def test_windows_and_rules_always_have_one(name: str) -> None:
     check(name, correction_window=8, correction_confidence=0.5, correction_accept="likelihood")
 

@@ -13,7 +13,7 @@ from sirius_cli.config.locations import profiles_dir
 from sirius_cli.errors import UsageError
 from sirius_cli.exit_codes import ExitCode
 
-SHIPPED = ["coarse", "dense", "exact", "fine", "sirius", "sirius-fine", "turbo"]
+SHIPPED = ["coarse", "dense", "exact", "exact-small", "fine", "sirius", "sirius-fine", "turbo"]
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from sirius_kernels.norm.op import normalise
 
 Branch = Callable[[torch.Tensor], torch.Tensor]
 Adjust = Callable[[torch.Tensor], None]
-Watch = Callable[[torch.Tensor, torch.Tensor], None]
+Watch = Callable[[torch.Tensor, torch.Tensor], object]
 MOST_TOKENS: Final = 32  # of a pass that is one call; with more, calls cost next to nothing beside the work
 
 
@@ -95,16 +95,25 @@ class MlpBlock:
         if self._at_once is not None and x.shape[0] <= MOST_TOKENS:
             self._at_once(x, active)
             return
+        self.watched(x, None, active)
+
+    def watched(self, x: torch.Tensor, look: Watch | None, active: torch.Tensor | None = None) -> None:
+        """As the call, and ``look`` is shown the branch's input ``[N, D]`` and activations ``[N, F]`` or ``[N, A]``.
+
+        It may change the activations in place.
+        """
         found, impl = self.weights, self._impl
 
         def branch(x: torch.Tensor) -> torch.Tensor:
             hidden = mlp_hidden(x, found.gate_up, found.bias, activation=found.activation, active=active, impl=impl)
+            if look is not None:
+                look(x, hidden)
             return mlp_down(hidden, found.down_t, found.down_bias, active=active, impl=impl)
 
         self.around(x, branch)
 
     def around(self, x: torch.Tensor, branch: Branch) -> None:
-        """As the call, with another ``branch`` for the MLP: for who looks at its inner numbers, or changes them."""
+        """As the call, with another ``branch`` for the MLP: for who takes it apart."""
         add_branch(x, self._around, branch, self._impl)
 
 

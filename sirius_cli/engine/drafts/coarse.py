@@ -79,10 +79,5 @@ class CoarseDraft:
         if self._masks is None:
             block(x, self._active[layer])
             return
-        weights, mask = block.weights, self._masks[layer, self._focused]
-
-        def masked(x: torch.Tensor) -> torch.Tensor:
-            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-            return ops.mlp_down(hidden.mul_(mask), weights.down_t, weights.down_bias)
-
-        block.around(x, masked)
+        mask = self._masks[layer, self._focused]
+        block.watched(x, lambda _, hidden: hidden.mul_(mask))

@@ -42,11 +42,7 @@ class _Taken:
         self.inputs = {"qkv": x.clone(), "out": mixed}
 
     def run_mlp(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
-        weights = block.weights
+        block.watched(x, self._take)
 
-        def watched(x: torch.Tensor) -> torch.Tensor:
-            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-            self.inputs |= {"gate_up": x.clone(), "down_t": hidden}
-            return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
-
-        block.around(x, watched)
+    def _take(self, x: torch.Tensor, hidden: torch.Tensor) -> None:
+        self.inputs |= {"gate_up": x.clone(), "down_t": hidden}

@@ -101,14 +101,9 @@ class _Sparse:
         if layer not in self._layers:
             dense_mlp(layer, x, block, ops)
             return
-        masks, weights = self._masks[layer], block.weights
+        masks = self._masks[layer]
         mask = masks.repeat_interleave(len(x) // len(masks), 0)
-
-        def masked(x: torch.Tensor) -> torch.Tensor:
-            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-            return ops.mlp_down(hidden.mul_(mask), weights.down_t, weights.down_bias)
-
-        block.around(x, masked)
+        block.watched(x, lambda _, hidden: hidden.mul_(mask))
 
 
 class _Errors:
@@ -120,15 +115,9 @@ class _Errors:
         self.found: list[list[float]] = []
 
     def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
-        weights = block.weights
-
-        def watched(x: torch.Tensor) -> torch.Tensor:
-            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-            assert isinstance(weights.down_t, torch.Tensor)
-            self.found.append(self._errors(hidden.float(), weights.down_t, self._orders[layer]))
-            return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
-
-        block.around(x, watched)
+        down_t = block.weights.down_t
+        assert isinstance(down_t, torch.Tensor)
+        block.watched(x, lambda _, hidden: self.found.append(self._errors(hidden.float(), down_t, self._orders[layer])))
 
     def _errors(self, hidden: torch.Tensor, down_t: torch.Tensor, orders: torch.Tensor) -> list[float]:
         """Of ``hidden[N, F]``, the tokens of one row after the other's; ``orders[R, F]`` lists the best first."""

@@ -21,14 +21,7 @@ class Watch:
         """Run the whole MLP and remember its hidden activations."""
         if layer == 0:
             self._seen = []
-        weights = block.weights
-
-        def watched(x: torch.Tensor) -> torch.Tensor:
-            hidden = ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation)
-            self._seen.append(hidden)
-            return ops.mlp_down(hidden, weights.down_t, weights.down_bias)
-
-        block.around(x, watched)
+        block.watched(x, lambda _, hidden: self._seen.append(hidden))
 
     def keep(self, tokens: list[int]) -> None:
         """Remember these tokens of the pass alone, in this order."""
