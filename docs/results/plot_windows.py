@@ -42,16 +42,20 @@ def by_method(run: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    """Advance, and in brackets effective read, by format, rule and window."""
+    """Advance, and in brackets effective read, by format, rule and window.
+
+    "Agrees": the share of tokens that no check corrected, at the widest window but one.
+    """
     head = "".join(f" {window} |" for window in WINDOWS)
-    lines = [f"| draft | rule | same as dense |{head}", "|---|---|---|" + "---|" * len(WINDOWS)]
+    lines = [f"| draft | rule | same as dense | agrees |{head}", "|---|---|---|---|" + "---|" * len(WINDOWS)]
     for form in FORMATS:
         for rule in RULES:
             figures = [found[name] for name in methods(form, rule)]
             cells = "".join(f" {one['aal']:.1f} ({one['effective_read']:.2f}) |" for one in figures)
             same = sum(one["agreement"]["same"] for one in figures)
             compared = sum(one["agreement"]["compared"] for one in figures)
-            lines.append(f"| {form} | {rule} | {same} of {compared} |{cells}")
+            agrees = 1.0 - figures[-2]["corrected_fraction"]
+            lines.append(f"| {form} | {rule} | {same} of {compared} | {agrees:.1%} |{cells}")
     return "\n".join(lines) + "\n"
 
 
