@@ -29,7 +29,7 @@ _THIRD = ".chart .third { fill: none; stroke: var(--green); stroke-width: 1.8; s
 
 def method(form: str, rule: str, window: int) -> str:
     """As `--compare` takes it."""
-    return f"turbo:accept={rule}:window={window}:{FORMATS[form]}"
+    return f"turbo:lookup=0:accept={rule}:window={window}:{FORMATS[form]}"
 
 
 def methods(form: str, rule: str) -> list[str]:
