@@ -19,6 +19,7 @@ BANDWIDTHS: Final[Mapping[str, float]] = {
 """Bytes per second of the makers' data sheets: A100 80 GB SXM, H100 SXM, H200 SXM, GeForce RTX 4090."""
 
 _NORM_BYTES: Final = 4  # norms are kept in fp32
+_SCALE_BYTES: Final = 2  # of a group of quantised weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +67,25 @@ class Bytes:
         return self.total / bandwidth
 
 
-def linear_bytes(outputs: int, depth: int, itemsize: int) -> Bytes:
-    """``linear``: every weight once, for up to 64 tokens."""
-    return Bytes(weights=outputs * depth * itemsize)
+def coded_size(bits: int, group: int) -> float:
+    """Bytes of a weight of so many bits, with its share of the scale of a ``group``."""
+    return bits / 8 + _SCALE_BYTES / group
 
 
-def mlp_bytes(shape: StepShape, method: Method = "dense", active: int | None = None) -> Bytes:
+def linear_bytes(outputs: int, depth: int, size: float) -> Bytes:
+    """``linear``: every weight of ``size`` bytes once, for up to 64 tokens."""
+    return Bytes(weights=round(outputs * depth * size))
+
+
+def mlp_bytes(
+    shape: StepShape, method: Method = "dense", active: int | None = None, size: float | None = None
+) -> Bytes:
     """The MLP of one layer, ``active`` of its neurons in use (None: all)."""
     count = shape.neurons if active is None else active
     rows = count * (shape.projections + 1)
     if method == "fine":  # every gate is read; an MLP without one decides by its only projection
         rows = shape.neurons + count * shape.projections
-    return Bytes(weights=rows * shape.hidden * shape.itemsize)
+    return linear_bytes(rows, shape.hidden, shape.itemsize if size is None else size)
 
 
 def attention_bytes(shape: StepShape, tokens: int, context: int) -> Bytes:
@@ -87,20 +95,36 @@ def attention_bytes(shape: StepShape, tokens: int, context: int) -> Bytes:
 
 
 def step_bytes(
-    shape: StepShape, tokens: int, context: int, method: Method = "dense", active: int | None = None
+    shape: StepShape,
+    tokens: int,
+    context: int,
+    method: Method = "dense",
+    active: int | None = None,
+    size: float | None = None,
 ) -> Bytes:
-    """A whole step: ``tokens`` tokens of one text behind ``context``, the head for each. Embeddings are looked up."""
-    qkv = linear_bytes((shape.heads + 2 * shape.kv_heads) * shape.head_dim, shape.hidden, shape.itemsize)
-    out = linear_bytes(shape.hidden, shape.heads * shape.head_dim, shape.itemsize)
+    """A whole step: ``tokens`` tokens of one text behind ``context``, the head for each. Embeddings are looked up.
+
+    ``size`` is the bytes of a matrix's weight; None: as the model has them.
+    """
+    size = shape.itemsize if size is None else size
+    qkv = linear_bytes((shape.heads + 2 * shape.kv_heads) * shape.head_dim, shape.hidden, size)
+    out = linear_bytes(shape.hidden, shape.heads * shape.head_dim, size)
     norms = Bytes(weights=2 * shape.hidden * _NORM_BYTES)
-    layer = norms + qkv + attention_bytes(shape, tokens, context) + out + mlp_bytes(shape, method, active)
-    head = Bytes(weights=shape.hidden * _NORM_BYTES) + linear_bytes(shape.vocabulary, shape.hidden, shape.itemsize)
+    layer = norms + qkv + attention_bytes(shape, tokens, context) + out + mlp_bytes(shape, method, active, size)
+    head = Bytes(weights=shape.hidden * _NORM_BYTES) + linear_bytes(shape.vocabulary, shape.hidden, size)
     return layer * shape.layers + head
 
 
-def window_bytes(shape: StepShape, window: int, context: int, method: Method, active: int) -> Bytes:
-    """A window: ``window - 1`` draft steps of ``method`` and the check of ``window`` tokens."""
+def window_bytes(
+    shape: StepShape,
+    window: int,
+    context: int,
+    method: Method = "dense",
+    active: int | None = None,
+    size: float | None = None,
+) -> Bytes:
+    """A window: ``window - 1`` draft steps of ``method``, over weights of ``size`` bytes, and the dense check."""
     total = step_bytes(shape, window, context)
     for drafted in range(window - 1):
-        total += step_bytes(shape, 1, context + drafted, method, active)
+        total += step_bytes(shape, 1, context + drafted, method, active, size)
     return total

@@ -13,7 +13,8 @@ from sirius_cli.engine.drafts.policy import WeightSizes
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import dense_mlp
-from sirius_kernels.traffic import BANDWIDTHS, LLAMA_8B, Bytes, StepShape, step_bytes, window_bytes
+from sirius_kernels.quant.rounding import quantised
+from sirius_kernels.traffic import BANDWIDTHS, LLAMA_8B, Bytes, StepShape, coded_size, step_bytes, window_bytes
 
 PICKS = ("index", "embedding")  # read no more than they give
 
@@ -83,6 +84,21 @@ def test_a_dense_step_of_llama_reads_what_others_say_of_it():
     assert step_bytes(LLAMA_8B, 1, 0).weights / 2e9 == pytest.approx(1.34 + 5.64 + 0.53, abs=0.01)
     assert 1 / step_bytes(LLAMA_8B, 1, 0).floor(BANDWIDTHS["H100"]) == pytest.approx(223, abs=1)
     assert 1 / step_bytes(LLAMA_8B, 1, 0).floor(BANDWIDTHS["A100"]) == pytest.approx(136, abs=1)
+
+
+@pytest.mark.parametrize("group", [32, 64, 128])
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_coded_weight_has_its_share_of_what_is_stored(bits, group):
+    matrix = quantised(torch.randn(6, 256), bits, group)
+    stored = matrix.codes.nbytes + matrix.scales.nbytes
+    assert 6 * 256 * coded_size(bits, group) == stored
+
+
+def test_a_step_over_codes_reads_all_matrices_as_codes_and_the_cache_as_it_is():
+    native, coded = step_bytes(LLAMA_8B, 1, 100), step_bytes(LLAMA_8B, 1, 100, size=coded_size(4, 32))
+    norms = 4 * LLAMA_8B.hidden * (2 * LLAMA_8B.layers + 1)
+    assert (coded.cache, coded.written) == (native.cache, native.written)
+    assert (coded.weights - norms) / (native.weights - norms) == coded_size(4, 32) / LLAMA_8B.itemsize
 
 
 def test_a_window_is_its_drafts_and_its_check():
