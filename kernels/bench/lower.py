@@ -32,14 +32,15 @@ from sirius_kernels.device import DeviceInfo
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
+from sirius_kernels.peaks.op import peaks
 from sirius_kernels.quant.matrix import Bits, QuantMatrix
 from sirius_kernels.select.op import select_rows
 
 GPUS = {
     "sm80": (DeviceInfo("A100", (8, 0), 108, 163 << 10), GPUTarget("cuda", 80, 32)),
     "sm89": (DeviceInfo("RTX 4090", (8, 9), 128, 99 << 10), GPUTarget("cuda", 89, 32)),
-    "sm90": (DeviceInfo("H100", (9, 0), 132, 227 << 10), GPUTarget("cuda", 90, 32)),
-    "sm100": (DeviceInfo("B200", (10, 0), 148, 227 << 10), GPUTarget("cuda", 100, 32)),
+    "sm90": (DeviceInfo("H100", (9, 0), 132, 227 << 10, chains=True), GPUTarget("cuda", 90, 32)),
+    "sm100": (DeviceInfo("B200", (10, 0), 148, 227 << 10, chains=True), GPUTarget("cuda", 100, 32)),
     "gfx942": (DeviceInfo("MI300X", (9, 4), 304, 64 << 10), GPUTarget("hip", "gfx942", 64)),
 }
 TOKENS = (1, 16, 64)
@@ -131,6 +132,7 @@ def ops_of_a_layer(tokens: int) -> dict[str, Callable[[], Any]]:
         "mlp_down": lambda: mlp_down(gate, down_t, impl="triton"),
         "mlp_down, half": lambda: mlp_down(gate[:, : NEURONS // 2], down_t, active=active, impl="triton"),
         "select_rows": lambda: select_rows(empty(NEURONS), NEURONS // 2, impl="triton"),
+        "peaks": lambda: peaks(empty(tokens, VOCABULARY, dtype=torch.float32), impl="triton"),
     }
 
 

@@ -1,5 +1,6 @@
 """Checks that launchers make before they touch memory: each refusal names the argument and the numbers."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -10,6 +11,18 @@ Activation = Literal["silu", "gelu_tanh", "gelu", "relu"]
 
 class ContractError(ValueError):
     """An argument that an op cannot take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onto:
+    """Where an op adds its result ``[N, M]``, times ``scale``, in place, instead of giving it."""
+
+    sum: torch.Tensor
+    scale: float = 1.0
+
+    def add(self, result: torch.Tensor) -> torch.Tensor:
+        """For ops that cannot do so themselves. Gives the sum."""
+        return self.sum.add_(result, alpha=self.scale)
 
 
 def expect_shape(name: str, tensor: torch.Tensor, *shape: int | None) -> None:

@@ -9,12 +9,16 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """A GPU: ``multiprocessors``, and the bytes of shared memory that one block of threads may have."""
+    """A GPU: ``multiprocessors``, and the bytes of shared memory that one block of threads may have.
+
+    ``chains`` says whether a kernel can begin before the one before it has ended (``gpu_chain.py``).
+    """
 
     name: str
     capability: tuple[int, int]
     multiprocessors: int
     shared_memory: int
+    chains: bool = False
 
 
 INTERPRETER: Final = DeviceInfo("interpreter", (9, 0), 4, 227 << 10)
@@ -30,4 +34,5 @@ def device_info(device: torch.device) -> DeviceInfo:
 def _gpu(index: int) -> DeviceInfo:
     facts = torch.cuda.get_device_properties(index)
     shared = getattr(facts, "shared_memory_per_block_optin", facts.shared_memory_per_block)
-    return DeviceInfo(facts.name, (facts.major, facts.minor), facts.multi_processor_count, shared)
+    chains = torch.version.hip is None and facts.major >= 9
+    return DeviceInfo(facts.name, (facts.major, facts.minor), facts.multi_processor_count, shared, chains)

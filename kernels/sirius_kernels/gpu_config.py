@@ -9,6 +9,7 @@ MOST_TOKENS: Final = 64
 """Tokens of a pass that the kernels are made for. Beyond, arithmetic bounds a product, and torch's are as good."""
 
 _DOT: Final = 16  # the least size that a product on matrix units may have
+_WARP_GROUPS: Final = (9, 0)  # from there on four warps multiply out of shared memory, and spend no registers on it
 _RESERVED: Final = 4 << 10  # shared memory for what is not buffered loads
 
 
@@ -54,12 +55,19 @@ def rows_config(
     ``codes`` become fp32 in registers, which larger blocks would spill.
     """
     if tokens == 1:
-        return RowsConfig(16 // rows, _fitting(depth, 256 if codes else 512), 1, 4, 1)
+        return RowsConfig(4, _fitting(depth, 2048), 1, 4, 1) if codes else _for_one(depth, rows, itemsize, device)
     block = _token_block(tokens)
-    blocks = [size for size in (64, 32) if -(-units // size) >= 2 * device.multiprocessors]
+    blocks = [size for size in (64, 32) if -(-units // size) >= device.multiprocessors // 3]
     size, deep = (blocks or [16])[0], _fitting(depth, 32 if codes else 128)
     stage = (size * rows + block) * deep * itemsize
-    return RowsConfig(size, deep, block, 8 if block > 32 else 4, _stages(stage, device))
+    warps = 8 if block > 32 and device.capability < _WARP_GROUPS else 4
+    return RowsConfig(size, deep, block, warps, _stages(stage, device))
+
+
+def _for_one(depth: int, rows: int, itemsize: int, device: DeviceInfo) -> RowsConfig:
+    """Few rows a block, and long stretches of them: that is what is fetched before the token is known."""
+    units, deep = 4 // rows, _fitting(depth, 4096 // itemsize)
+    return RowsConfig(units, deep, 1, 4, min(3, _stages(units * rows * deep * itemsize, device)))
 
 
 def down_config(
@@ -67,35 +75,45 @@ def down_config(
 ) -> DownConfig:
     """How to add up ``picked`` neuron rows of ``width`` for ``tokens`` tokens.
 
-    There are enough shares for four blocks a multiprocessor, but none is of less than two steps.
+    There are enough shares for four blocks a multiprocessor, one where tokens are several, but none is of less than two
+    steps.
     """
     columns, block = _fitting(width, 128), _token_block(tokens)
-    neurons = 32 if tokens == 1 else 16 if codes else 64
+    neurons = 16 if codes else 64 if itemsize == 2 else 32
     across = -(-width // columns)
-    splits = max(1, min(4 * device.multiprocessors // across, picked // (2 * neurons)))
+    splits = max(1, min((4 if tokens == 1 else 1) * device.multiprocessors // across, picked // (2 * neurons)))
     stage = (columns + block) * neurons * itemsize
-    stages = 1 if tokens == 1 else _stages(stage, device)
-    return DownConfig(columns, neurons, block, splits, 8 if block > 32 else 4, stages)
+    stages = 1 if tokens == 1 and codes else min(2 if tokens == 1 else 4, _stages(stage, device))
+    return DownConfig(columns, neurons, block, splits, 4, stages)
 
 
 def attention_config(
-    rows: int, kv_heads: int, queries: int, width: int, capacity: int, itemsize: int, device: DeviceInfo
+    rows: int,
+    kv_heads: int,
+    queries: int,
+    width: int,
+    capacity: int,
+    itemsize: int,
+    device: DeviceInfo,
+    *,
+    tree: bool = False,
 ) -> AttentionConfig:
     """How to attend with ``queries`` (steps times heads of a group) of each key head over ``capacity`` slots.
 
     It depends on the cache's capacity and not on the length of a text, so that a captured graph serves every length.
+    What is seen of a ``tree`` takes registers, which more warps have.
     """
     block = min(64, max(_DOT, _power(queries)))
     keys = 64 if width * itemsize <= 256 else 32
     across = rows * kv_heads * -(-queries // block)
-    splits = max(1, min(2 * device.multiprocessors // across, capacity // (2 * keys)))
+    splits = max(1, min(2 * device.multiprocessors // across, capacity // keys))
     stage = 2 * keys * _power(width) * itemsize
-    return AttentionConfig(block, keys, splits, 8 if block > 32 else 4, min(2, _stages(stage, device)))
+    return AttentionConfig(block, keys, splits, 8 if tree and block > 32 else 4, min(2, _stages(stage, device)))
 
 
 def _stages(stage: int, device: DeviceInfo) -> int:
-    """How many loads of ``stage`` bytes may be on their way at once."""
-    return max(1, min(4, (device.shared_memory - _RESERVED) // stage))
+    """How many loads of ``stage`` bytes may be on their way at once, beside the one that comes before all others."""
+    return max(1, min(4, (device.shared_memory - _RESERVED) // stage - 1))
 
 
 def _token_block(tokens: int) -> int:

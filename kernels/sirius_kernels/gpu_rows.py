@@ -12,10 +12,11 @@ import triton
 import triton.language as tl
 
 from sirius_kernels import tuned
-from sirius_kernels.contracts import Activation
+from sirius_kernels.contracts import Activation, Onto
 from sirius_kernels.device import device_info
+from sirius_kernels.gpu_chain import chained, follow
 from sirius_kernels.gpu_config import rows_config
-from sirius_kernels.gpu_quant import load_weights, stored
+from sirius_kernels.gpu_quant import codes_product, load_weights, stored, words_of
 from sirius_kernels.quant.matrix import Weight
 
 # What happens to a unit's products before they are written.
@@ -42,25 +43,34 @@ def activate(x, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
 @triton.jit
 def rows_kernel(  # type: ignore[no-untyped-def]
     x, weight, scales, bias, active, gate, out,
-    units, depth, tokens, stride, first, neurons, BITS: tl.constexpr, SHIFT: tl.constexpr,
+    units, depth, tokens, stride, first, neurons, scale, BITS: tl.constexpr, SHIFT: tl.constexpr,
     ROWS: tl.constexpr, MODE: tl.constexpr, KIND: tl.constexpr, BIASED: tl.constexpr, PICKED: tl.constexpr,
-    BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_N: tl.constexpr,
+    ONTO: tl.constexpr, FRESH: tl.constexpr, CHAINED: tl.constexpr,
+    BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """``out[tokens, units]`` from ``x[tokens, depth]``; unit u's rows begin at element ``u * stride + first``.
 
-    ``bias`` is by row of the whole weight, ``gate[tokens, neurons]`` by neuron; ``active[units]`` picks neurons.
+    ``bias`` is by row of the whole weight, ``gate[tokens, neurons]`` by neuron; ``active[units]`` picks neurons, and is
+    ``FRESH`` if the kernel before may have written it. With ``ONTO`` the result is added to ``out``, times ``scale``.
     """
+    if FRESH:
+        follow(CHAINED)
     place = tl.program_id(0) * BLOCK_U + tl.arange(0, BLOCK_U)
     live = place < units
     unit = tl.load(active + place, mask=live, other=0) if PICKED else place
     begin = unit.to(tl.int64) * stride + first
     token = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
-    if BLOCK_N == 1:
-        y0, y1 = _by_vector(x, weight, scales, begin, live, depth, BITS, SHIFT, ROWS, BLOCK_U, BLOCK_K)
+    if BLOCK_N == 1 and BITS <= 8:
+        if not FRESH:
+            follow(CHAINED)
+        y0, y1 = _by_codes(x, weight, scales, begin, live, depth, BITS, SHIFT, ROWS, BLOCK_U, BLOCK_K, STAGES)
+    elif BLOCK_N == 1:
+        y0, y1 = _by_vector(x, weight, scales, begin, live, depth, ROWS, FRESH, CHAINED, BLOCK_U, BLOCK_K, STAGES)
     else:
         y0, y1 = _by_tokens(
-            x, weight, scales, begin, live, token, tokens, depth, BITS, SHIFT, ROWS, BLOCK_U, BLOCK_K, BLOCK_N
-        )
+            x, weight, scales, begin, live, token, tokens, depth, BITS, SHIFT, ROWS, FRESH, CHAINED, BLOCK_U, BLOCK_K,
+            BLOCK_N, STAGES,
+        )  # fmt: skip
     if BIASED:
         row = begin // depth
         y0 += tl.load(bias + row, mask=live, other=0.0).to(tl.float32)[:, None]
@@ -75,52 +85,102 @@ def rows_kernel(  # type: ignore[no-untyped-def]
         at = token.to(tl.int64)[None, :] * neurons + unit[:, None]
         y0 = y0 * tl.load(gate + at, mask=inside, other=0.0).to(tl.float32)
     at = token.to(tl.int64)[None, :] * units + place[:, None]
+    if ONTO:
+        y0 = tl.load(out + at, mask=inside, other=0.0).to(tl.float32) + scale * y0
     tl.store(out + at, y0.to(out.dtype.element_ty), mask=inside)
 
 
 @triton.jit
-def _by_vector(  # type: ignore[no-untyped-def]
-    x, weight, scales, begin, live, depth,
-    BITS: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr, BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr,
+def _by_codes(  # type: ignore[no-untyped-def]
+    x, words, scales, begin, live, depth, BITS: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr,
+    BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """One token: products are added up where they are made, and across the block once, at the end."""
-    sum0 = tl.zeros((BLOCK_U, BLOCK_K), tl.float32)
-    sum1 = tl.zeros((BLOCK_U, BLOCK_K), tl.float32)
-    for k in range(0, depth, BLOCK_K):
-        column = k + tl.arange(0, BLOCK_K)
-        inside = column < depth
-        values = tl.load(x + column, mask=inside, other=0.0).to(tl.float32)[None, :]
-        start, places = begin[:, None], column[None, :]
-        both = live[:, None] & inside[None, :]
-        sum0 += load_weights(weight, scales, start, places, both, BITS, SHIFT).to(tl.float32) * values
+    """One token and quantised rows."""
+    sum0 = tl.zeros((BLOCK_U, BLOCK_K * BITS // 32), tl.float32)
+    sum1 = tl.zeros((BLOCK_U, BLOCK_K * BITS // 32), tl.float32)
+    for k in tl.range(0, depth, BLOCK_K, num_stages=STAGES):
+        sum0 += codes_product(words, scales, x, begin, live, depth, k, BITS, SHIFT, BLOCK_K)
         if ROWS == 2:
-            sum1 += load_weights(weight, scales, start + depth, places, both, BITS, SHIFT).to(tl.float32) * values
+            sum1 += codes_product(words, scales, x, begin + depth, live, depth, k, BITS, SHIFT, BLOCK_K)
     return tl.sum(sum0, 1)[:, None], tl.sum(sum1, 1)[:, None]
 
 
 @triton.jit
-def _by_tokens(  # type: ignore[no-untyped-def]
-    x, weight, scales, begin, live, token, tokens, depth, BITS: tl.constexpr, SHIFT: tl.constexpr,
-    ROWS: tl.constexpr, BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_N: tl.constexpr,
+def _by_vector(  # type: ignore[no-untyped-def]
+    x, weight, scales, begin, live, depth, ROWS: tl.constexpr, FRESH: tl.constexpr, CHAINED: tl.constexpr,
+    BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Several tokens, on the matrix units."""
-    sum0 = tl.zeros((BLOCK_U, BLOCK_N), tl.float32)
-    sum1 = tl.zeros((BLOCK_U, BLOCK_N), tl.float32)
-    known = (token < tokens)[None, :]
-    for k in range(0, depth, BLOCK_K):
-        column = k + tl.arange(0, BLOCK_K)
-        inside = column < depth
-        values = tl.load(
-            x + token.to(tl.int64)[None, :] * depth + column[:, None], mask=known & inside[:, None], other=0.0
-        )
-        start, places = begin[:, None], column[None, :]
-        both = live[:, None] & inside[None, :]
-        rows = load_weights(weight, scales, start, places, both, BITS, SHIFT).to(values.dtype)
-        sum0 = tl.dot(rows, values, sum0, input_precision="ieee")
+    """One token: products are added up where they are made, and across the block once, at the end.
+
+    The first weights are fetched while the kernel before still computes ``x``.
+    """
+    rows0, rows1 = _tile(weight, scales, begin, live, depth, 0, 16, 0, ROWS, BLOCK_K)
+    if not FRESH:
+        follow(CHAINED)
+    values = _value(x, depth, 0, BLOCK_K)
+    sum0 = rows0.to(tl.float32) * values
+    sum1 = rows1.to(tl.float32) * values if ROWS == 2 else tl.zeros((BLOCK_U, 1), tl.float32)
+    for k in tl.range(BLOCK_K, depth, BLOCK_K, num_stages=STAGES):
+        values = _value(x, depth, k, BLOCK_K)
+        rows0, rows1 = _tile(weight, scales, begin, live, depth, k, 16, 0, ROWS, BLOCK_K)
+        sum0 += rows0.to(tl.float32) * values
         if ROWS == 2:
-            rows = load_weights(weight, scales, start + depth, places, both, BITS, SHIFT).to(values.dtype)
-            sum1 = tl.dot(rows, values, sum1, input_precision="ieee")
+            sum1 += rows1.to(tl.float32) * values
+    return tl.sum(sum0, 1)[:, None], tl.sum(sum1, 1)[:, None]
+
+
+@triton.jit
+def _value(x, depth, k, BLOCK_K: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The elements from ``k`` on of the only token, ``fp32[1, BLOCK_K]``."""
+    column = k + tl.arange(0, BLOCK_K)
+    return tl.load(x + column, mask=column < depth, other=0.0).to(tl.float32)[None, :]
+
+
+@triton.jit
+def _by_tokens(  # type: ignore[no-untyped-def]
+    x, weight, scales, begin, live, token, tokens, depth, BITS: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr,
+    FRESH: tl.constexpr, CHAINED: tl.constexpr,
+    BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """Several tokens, on the matrix units. The first weights are fetched while the kernel before still runs."""
+    known = (token < tokens)[None, :]
+    rows0, rows1 = _tile(weight, scales, begin, live, depth, 0, BITS, SHIFT, ROWS, BLOCK_K)
+    if not FRESH:
+        follow(CHAINED)
+    values = _values(x, token, known, depth, 0, BLOCK_K)
+    nothing = tl.zeros((BLOCK_U, BLOCK_N), tl.float32)
+    sum0 = tl.dot(rows0.to(values.dtype), values, nothing, input_precision="ieee")
+    sum1 = tl.dot(rows1.to(values.dtype), values, nothing, input_precision="ieee") if ROWS == 2 else nothing
+    for k in tl.range(BLOCK_K, depth, BLOCK_K, num_stages=STAGES):
+        values = _values(x, token, known, depth, k, BLOCK_K)
+        rows0, rows1 = _tile(weight, scales, begin, live, depth, k, BITS, SHIFT, ROWS, BLOCK_K)
+        sum0 = tl.dot(rows0.to(values.dtype), values, sum0, input_precision="ieee")
+        if ROWS == 2:
+            sum1 = tl.dot(rows1.to(values.dtype), values, sum1, input_precision="ieee")
     return sum0, sum1
+
+
+@triton.jit
+def _tile(  # type: ignore[no-untyped-def]
+    weight, scales, begin, live, depth, k,
+    BITS: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr, BLOCK_K: tl.constexpr,
+):  # fmt: skip
+    """The elements from ``k`` on of the units' first rows, and of their second ones (without any the first again)."""
+    start, column = begin[:, None], (k + tl.arange(0, BLOCK_K))[None, :]
+    both = live[:, None] & (column < depth)
+    rows0 = load_weights(weight, scales, start, column, both, BITS, SHIFT)
+    rows1 = rows0
+    if ROWS == 2:
+        rows1 = load_weights(weight, scales, start + depth, column, both, BITS, SHIFT)
+    return rows0, rows1
+
+
+@triton.jit
+def _values(x, token, known, depth, k, BLOCK_K: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The elements from ``k`` on of the tokens, as columns."""
+    column = k + tl.arange(0, BLOCK_K)
+    at = token.to(tl.int64)[None, :] * depth + column[:, None]
+    return tl.load(x + at, mask=known & (column < depth)[:, None], other=0.0)
 
 
 def rows_product(
@@ -136,25 +196,31 @@ def rows_product(
     neurons: int,
     mode: int,
     kind: int,
+    onto: Onto | None = None,
+    dtype: torch.dtype | None = None,
 ) -> torch.Tensor:
     """``x[N, K]`` times ``rows`` rows of each picked unit of ``weight``, finished by ``mode`` -> ``[N, units]``.
 
     Unit u's rows begin at element ``u * stride + first``; there are ``neurons`` units, of which ``active`` picks some.
+    The result is of ``dtype`` (None: that of ``x``), or added ``onto`` a sum.
     """
     (tokens, depth), units = x.shape, neurons if active is None else active.shape[0]
-    out = torch.empty(tokens, units, dtype=x.dtype, device=x.device)
+    out = torch.empty(tokens, units, dtype=dtype or x.dtype, device=x.device) if onto is None else onto.sum
     if out.numel() == 0:
         return out
     codes, scales, bits, shift = stored(weight)
+    codes = words_of(weight) if tokens == 1 else codes
     device, sizes = device_info(x.device), (units, depth, rows, tokens, x.element_size())
     usual = rows_config(*sizes, device, codes=bits <= 8)
-    config = usual if bits <= 8 else tuned.chosen("rows", sizes, device.name, usual)
+    config = tuned.chosen("rows" if bits > 8 else f"rows of int{bits}", sizes, device.name, usual)
     grid = (triton.cdiv(units, config.units), triton.cdiv(tokens, config.tokens))
     rows_kernel[grid](
         x.contiguous(), codes, scales, codes if bias is None else bias, codes if active is None else active,
-        codes if gate is None else gate.contiguous(), out, units, depth, tokens, stride, first, neurons, BITS=bits,
-        SHIFT=shift, ROWS=rows, MODE=mode, KIND=kind, BIASED=bias is not None, PICKED=active is not None,
-        BLOCK_U=config.units, BLOCK_K=config.depth, BLOCK_N=config.tokens,
-        num_warps=config.warps, num_stages=config.stages, enable_fp_fusion=True,
+        codes if gate is None else gate.contiguous(), out, units, depth, tokens, stride, first, neurons,
+        1.0 if onto is None else onto.scale, BITS=bits, SHIFT=shift, ROWS=rows, MODE=mode, KIND=kind,
+        BIASED=bias is not None, PICKED=active is not None, ONTO=onto is not None,
+        FRESH=active is not None and mode == SCALE, BLOCK_U=config.units, BLOCK_K=config.depth, BLOCK_N=config.tokens,
+        STAGES=config.stages, num_warps=config.warps, num_stages=config.stages, enable_fp_fusion=True,
+        **chained(device),
     )  # fmt: skip
     return out

@@ -42,6 +42,8 @@ class StepShape:
 
 LLAMA_8B: Final = StepShape(32, 4096, 14336, 2, 32, 8, 128, 128256, 2)
 """Llama 3.1 8B in bf16."""
+QWEN_1_5B: Final = StepShape(28, 1536, 8960, 2, 12, 2, 128, 151936, 2)
+"""Qwen2.5 1.5B in bf16."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 FOLDER = Path(__file__).with_name("tuned")
+KINDS = ("rows", "rows of int8", "rows of int4", "down")
 Config = TypeVar("Config")
 
 
@@ -30,7 +31,7 @@ def _table(device: str) -> dict[tuple[str, tuple[int, ...]], tuple[int, ...]]:
     except FileNotFoundError:
         return {}
     return {
-        (kind, tuple(entry["for"])): tuple(entry["take"]) for kind in ("rows", "down") for entry in data.get(kind, [])
+        (kind, tuple(entry["for"])): tuple(entry["take"]) for kind in KINDS for entry in data.get(kind, [])
     }  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from sirius_cli.core.profile import CorrectionSpec
-from sirius_cli.engine.sampling import Chooser, distribution
+from sirius_cli.engine.sampling import Chooser, distribution, probabilities_of
+from sirius_kernels.peaks.op import Peaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,7 @@ def is_likely(logits: torch.Tensor, drafted: torch.Tensor, threshold: float, tem
 
     Zhou et al., arXiv 2409.03856. Unlike there, the argmax of a flat distribution is accepted as well.
     """
-    scaled = logits / temperature
-    probability = (scaled.gather(1, drafted[:, None])[:, 0] - scaled.logsumexp(-1)).exp()
-    return (probability >= threshold) | agrees(logits, drafted)
+    return (probabilities_of(logits / temperature, drafted) >= threshold) | agrees(logits, drafted)
 
 
 def accepts(spec: CorrectionSpec, logits: torch.Tensor, drafted: torch.Tensor) -> torch.Tensor:
@@ -37,6 +36,15 @@ def accepts(spec: CorrectionSpec, logits: torch.Tensor, drafted: torch.Tensor) -
     if spec.accept == "exact":
         return agrees(logits, drafted)
     return is_likely(logits, drafted, spec.threshold, spec.temperature)
+
+
+def accepts_by_peaks(spec: CorrectionSpec, found: Peaks, scores: torch.Tensor, drafted: torch.Tensor) -> torch.Tensor:
+    """:func:`accepts` from the peaks of the logits at ``spec.temperature``, and the ``scores[A]`` of the drafted."""
+    count = len(drafted)
+    agreed = found.token[:count] == drafted
+    if spec.accept == "exact":
+        return agreed
+    return ((scores / spec.temperature - found.warm[:count]).exp() >= spec.threshold) | agreed
 
 
 def accepted_prefix(kept: torch.Tensor) -> int:

@@ -6,10 +6,11 @@ import torch
 
 from sirius_kernels import cpu_jit, gpu_jit
 from sirius_kernels.attention.op import attention
-from sirius_kernels.contracts import Activation, Impl
+from sirius_kernels.contracts import Activation, Impl, Onto
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
+from sirius_kernels.peaks.op import Peaks, peaks
 from sirius_kernels.quant.matrix import Down, Weight
 from sirius_kernels.select.op import select_rows
 
@@ -35,9 +36,11 @@ class Ops:
         """See :func:`sirius_kernels.norm.op.normalise`."""
         return normalise(x, weight, bias, eps=eps, centred=centred, impl=self.impl)
 
-    def linear(self, x: torch.Tensor, weight: Weight, bias: torch.Tensor | None = None) -> torch.Tensor:
+    def linear(
+        self, x: torch.Tensor, weight: Weight, bias: torch.Tensor | None = None, *, fp32: bool = False
+    ) -> torch.Tensor:
         """See :func:`sirius_kernels.linear.op.linear`."""
-        return linear(x, weight, bias, impl=self.impl)
+        return linear(x, weight, bias, fp32=fp32, impl=self.impl)
 
     def mlp_hidden(
         self,
@@ -76,13 +79,18 @@ class Ops:
         bias: torch.Tensor | None,
         *,
         active: torch.Tensor | None = None,
+        onto: Onto | None = None,
     ) -> torch.Tensor:
         """See :func:`sirius_kernels.mlp.op.mlp_down`."""
-        return mlp_down(hidden, down_t, bias, active=active, impl=self.impl)
+        return mlp_down(hidden, down_t, bias, active=active, onto=onto, impl=self.impl)
 
-    def select_rows(self, scores: torch.Tensor, count: int) -> torch.Tensor:
+    def select_rows(self, scores: torch.Tensor, count: int, *, magnitude: bool = False) -> torch.Tensor:
         """See :func:`sirius_kernels.select.op.select_rows`."""
-        return select_rows(scores, count, impl=self.impl)
+        return select_rows(scores, count, magnitude=magnitude, impl=self.impl)
+
+    def peaks(self, logits: torch.Tensor, *, temperature: float = 1.0) -> Peaks:
+        """See :func:`sirius_kernels.peaks.op.peaks`."""
+        return peaks(logits, temperature=temperature, impl=self.impl)
 
     def attention(
         self,

@@ -12,14 +12,14 @@ from typing import Final
 import torch
 
 from sirius_cli.core.profile import CorrectionSpec
-from sirius_cli.engine.acceptance import accepts
+from sirius_cli.engine.acceptance import accepts_by_peaks
 from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.outcome import Outcome
-from sirius_cli.engine.sampling import probabilities_of
+from sirius_kernels.peaks.op import Peaks
 
 _NO_TOKEN: Final = -1
 
@@ -85,16 +85,17 @@ class WindowProgram:
         window = torch.cat([self.newest, drafted])
         hidden = self._model.run(window[None], self.length, self._cache, mlp=self._watch or dense_mlp)
         logits = self._model.logits(hidden[0])
-        accepted, token = self._verdict(logits, drafted)
+        found = self._model.ops.peaks(logits, temperature=self._spec.temperature)
+        scores = logits[: self._drafts].gather(1, drafted[:, None])[:, 0]
+        accepted = self._accepted(found, scores, drafted)
         count = self._committed(drafted, accepted)
         activity = self._learn(count)
-        dense = probabilities_of(logits[: self._drafts], drafted)
-        place = logits[accepted]
-        entropy = torch.special.entr(place.softmax(-1)).sum(-1)
+        dense = (scores - found.normaliser[: self._drafts]).exp()
+        token = found.token[accepted]
         self.newest.copy_(token)
         self.length.add_(count)
         self.limit.sub_(count)
-        head = (count, accepted, token, probabilities_of(place, token), entropy)
+        head = (count, accepted, token, found.probability[accepted], found.entropy[accepted])
         parts = (*head, drafted, probabilities, dense, activity)
         return torch.cat([part.double() for part in parts])
 
@@ -124,18 +125,17 @@ class WindowProgram:
         for step in range(self._drafts):
             assert self._policy is not None
             hidden = self._drafter.run(token[None], self.length + step, self._cache, mlp=self._policy)
-            logits = self._drafter.logits(hidden[0])
-            token = logits.argmax(-1)
+            found = self._drafter.ops.peaks(self._drafter.logits(hidden[0]))
+            token = found.token
             tokens.append(token)
-            probabilities.append(probabilities_of(logits, token))
+            probabilities.append(found.probability)
         return torch.cat(tokens), torch.cat(probabilities)
 
-    def _verdict(self, logits: torch.Tensor, drafted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """``int64[1]`` each: how many drafts are accepted, and the dense token behind them."""
+    def _accepted(self, found: Peaks, scores: torch.Tensor, drafted: torch.Tensor) -> torch.Tensor:
+        """``int64[1]``: how many drafts are accepted."""
         allowed = torch.arange(self._drafts, device=drafted.device) < self.limit
-        kept = accepts(self._spec, logits[: self._drafts], drafted) & allowed
-        accepted = kept.long().cumprod(0).sum(0, keepdim=True)
-        return accepted, logits.argmax(-1).gather(0, accepted)
+        kept = accepts_by_peaks(self._spec, found, scores, drafted) & allowed
+        return kept.long().cumprod(0).sum(0, keepdim=True)
 
     def _committed(self, drafted: torch.Tensor, accepted: torch.Tensor) -> torch.Tensor:
         """``int64[1]``: how many tokens are final. Nothing follows a stop."""

@@ -31,7 +31,7 @@ def by_hand(engine, text, keeps):
         weights, scores = block.weights, statistic.scores[layer, 0]
         kept = scores.topk(kept_neurons(keeps[layer], len(scores))).indices.sort().values.int()
 
-        def branch(x):
+        def branch(x, onto):
             whole, some = (
                 ops.mlp_down(
                     ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation, active=active),
@@ -40,7 +40,7 @@ def by_hand(engine, text, keeps):
                 for active in (None, kept)
             )  # fmt: skip
             errors[layer] += (whole - some).square().sum(-1).tolist()
-            return some
+            return some if onto is None else onto.add(some)
 
         block.around(x, branch)
 

@@ -25,9 +25,9 @@ def hidden_of(decoder, ids):
     def watched(layer, x, block, ops):
         weights = block.weights
 
-        def branch(x):
+        def branch(x, onto):
             found.append(ops.mlp_hidden(x, weights.gate_up, weights.bias, activation=weights.activation))
-            return ops.mlp_down(found[-1], weights.down_t, weights.down_bias)
+            return ops.mlp_down(found[-1], weights.down_t, weights.down_bias, onto=onto)
 
         block.around(x, branch)
 

@@ -109,11 +109,11 @@ def test_mlp(case):
     block = MlpBlock(weights, around, "numba")
     block(got, active)
 
-    def branch(x):
+    def branch(x, onto):
         hidden = mlp_hidden(
             x, weights.gate_up, weights.bias, activation=weights.activation, active=active, impl="numba"
         )  # fmt: skip
-        return mlp_down(hidden, weights.down_t, weights.down_bias, active=active, impl="numba")
+        return mlp_down(hidden, weights.down_t, weights.down_bias, active=active, onto=onto, impl="numba")
 
     block.around(by_ops, branch)
     assert_close(got, by_ops, worst=1e-4, rms=1e-5, floor=1.0)

@@ -5,6 +5,7 @@ import triton
 import triton.language as tl
 
 from sirius_kernels.device import device_info
+from sirius_kernels.gpu_chain import chained, follow
 from sirius_kernels.gpu_config import attention_config
 
 
@@ -26,13 +27,15 @@ def attention(
     heads = stacked - 2 * kv_heads
     queries, block_d = steps * (heads // kv_heads), max(16, triton.next_power_of_2(width))
     device = device_info(qkv.device)
-    config = attention_config(batch, kv_heads, queries, width, capacity, qkv.element_size(), device)
+    config = attention_config(
+        batch, kv_heads, queries, width, capacity, qkv.element_size(), device, tree=tree is not None
+    )
     places = start if rows is None else rows
     pairs = 0 if turns is None else turns.shape[3]
     write_kernel[(batch * steps, stacked)](
         qkv, start if turns is None else torch.view_as_real(turns.contiguous()), k_cache, v_cache, places, start,
         steps, heads, kv_heads, capacity, width, pairs, PLACED=rows is not None, BLOCK_D=block_d,
-        enable_fp_fusion=True,
+        enable_fp_fusion=True, **chained(device),
     )  # fmt: skip
     blocks = triton.cdiv(queries, config.queries)
     shares = torch.empty(batch, kv_heads, queries, config.splits, width + 2, device=qkv.device)
@@ -42,11 +45,13 @@ def attention(
         places if tree is None else tree, 0 if tree is None else tree.shape[1],
         PLACED=rows is not None, TREE=tree is not None, CAPPED=softcap is not None, BLOCK_Q=config.queries,
         BLOCK_S=config.keys, BLOCK_D=block_d, num_warps=config.warps, num_stages=config.stages, enable_fp_fusion=True,
+        **chained(device),
     )  # fmt: skip
     out = torch.empty(batch, steps, heads, width, dtype=qkv.dtype, device=qkv.device)
     join_kernel[(queries, kv_heads, batch)](
         shares, out, heads, kv_heads, width, queries, config.splits,
         SPLITS=triton.next_power_of_2(config.splits), BLOCK_D=block_d, enable_fp_fusion=True,
+        **chained(device),
     )  # fmt: skip
     return out
 
@@ -54,9 +59,10 @@ def attention(
 @triton.jit
 def write_kernel(  # type: ignore[no-untyped-def]
     qkv, turns, k_cache, v_cache, places, start, steps, heads, kv_heads, capacity, width, pairs,
-    PLACED: tl.constexpr, BLOCK_D: tl.constexpr,
+    PLACED: tl.constexpr, CHAINED: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """Turn a head of queries or keys in place, and write that of keys or values to its slot of the cache."""
+    follow(CHAINED)
     token, head = tl.program_id(0), tl.program_id(1)
     row = token // steps
     place = tl.load(places + row) if PLACED else row.to(tl.int64)
@@ -88,7 +94,7 @@ def write_kernel(  # type: ignore[no-untyped-def]
 def attend_kernel(  # type: ignore[no-untyped-def]
     qkv, k_cache, v_cache, places, start, shares, steps, heads, kv_heads, capacity, width, queries, blocks, share,
     splits, scale, window, softcap, tree, longest,
-    PLACED: tl.constexpr, TREE: tl.constexpr, CAPPED: tl.constexpr,
+    PLACED: tl.constexpr, TREE: tl.constexpr, CAPPED: tl.constexpr, CHAINED: tl.constexpr,
     BLOCK_Q: tl.constexpr, BLOCK_S: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """One block of queries of one key head over one share of the slots, with a running softmax.
@@ -97,6 +103,7 @@ def attend_kernel(  # type: ignore[no-untyped-def]
     score that both are relative to. Query ``q`` is step ``q // group``, head ``q % group`` of the group. With ``TREE``
     step ``s`` sees the text before the root, and the nodes ``tree[s]``, of which there are ``longest`` at most.
     """
+    follow(CHAINED)
     row, split = tl.program_id(2), tl.program_id(1)
     kv_head, group = tl.program_id(0) // blocks, heads // kv_heads
     query = tl.program_id(0) % blocks * BLOCK_Q + tl.arange(0, BLOCK_Q)
@@ -167,9 +174,11 @@ def attend_kernel(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def join_kernel(  # type: ignore[no-untyped-def]
-    shares, out, heads, kv_heads, width, queries, splits, SPLITS: tl.constexpr, BLOCK_D: tl.constexpr
-):
+    shares, out, heads, kv_heads, width, queries, splits,
+    SPLITS: tl.constexpr, CHAINED: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
     """Join the shares of a query: weights are made relative to the largest score of all."""
+    follow(CHAINED)
     query, kv_head, row = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     group = heads // kv_heads
     split = tl.arange(0, SPLITS)

@@ -11,12 +11,13 @@ import torch
 
 from sirius_kernels.attention.op import attention
 from sirius_kernels.block.weights import Around, AttentionWeights, MlpWeights, Norm
-from sirius_kernels.contracts import Impl
+from sirius_kernels.contracts import Impl, Onto
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_hidden
 from sirius_kernels.norm.op import normalise
 
-Branch = Callable[[torch.Tensor], torch.Tensor]
+Branch = Callable[[torch.Tensor, Onto | None], torch.Tensor]
+"""From its input ``[N, D]`` to its output, which it adds onto a sum where it is given one."""
 Adjust = Callable[[torch.Tensor], None]
 Watch = Callable[[torch.Tensor, torch.Tensor], object]
 MOST_TOKENS: Final = 32  # of a pass that is one call; with more, calls cost next to nothing beside the work
@@ -63,7 +64,7 @@ class AttentionBlock:
             return
         found, impl = self._weights, self._impl
 
-        def branch(x: torch.Tensor) -> torch.Tensor:
+        def branch(x: torch.Tensor, onto: Onto | None) -> torch.Tensor:
             qkv = linear(x, found.qkv, found.qkv_bias, impl=impl).view(batch, len(x) // batch, -1, found.head_dim)
             if self._adjust is not None:
                 self._adjust(qkv)
@@ -73,7 +74,7 @@ class AttentionBlock:
             ).reshape(len(x), -1)  # fmt: skip
             if watch is not None:
                 watch(x, mixed)
-            return linear(mixed, found.out, found.out_bias, impl=impl)
+            return linear(mixed, found.out, found.out_bias, onto=onto, impl=impl)
 
         add_branch(x, self._around, branch, impl)
 
@@ -104,11 +105,11 @@ class MlpBlock:
         """
         found, impl = self.weights, self._impl
 
-        def branch(x: torch.Tensor) -> torch.Tensor:
+        def branch(x: torch.Tensor, onto: Onto | None) -> torch.Tensor:
             hidden = mlp_hidden(x, found.gate_up, found.bias, activation=found.activation, active=active, impl=impl)
             if look is not None:
                 look(x, hidden)
-            return mlp_down(hidden, found.down_t, found.down_bias, active=active, impl=impl)
+            return mlp_down(hidden, found.down_t, found.down_bias, active=active, onto=onto, impl=impl)
 
         self.around(x, branch)
 
@@ -119,8 +120,10 @@ class MlpBlock:
 
 def add_branch(x: torch.Tensor, around: Around, branch: Branch, impl: Impl) -> None:
     """``x[N, D] += multiplier * after(branch(before(x)))``, in place."""
-    y = branch(_normalised(x, around.before, impl))
-    x.add_(_normalised(y, around.after, impl), alpha=around.multiplier)
+    sum_ = Onto(x, around.multiplier)
+    y = branch(_normalised(x, around.before, impl), sum_ if around.after is None else None)
+    if around.after is not None:
+        sum_.add(_normalised(y, around.after, impl))
 
 
 def _normalised(x: torch.Tensor, norm: Norm | None, impl: Impl) -> torch.Tensor:

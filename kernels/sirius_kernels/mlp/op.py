@@ -8,7 +8,15 @@ be quantised, with groups along ``D``, or along ``F`` in a down projection that 
 
 import torch
 
-from sirius_kernels.contracts import Activation, ContractError, Impl, expect_dtype, expect_shape
+from sirius_kernels.contracts import (
+    Activation,
+    ContractError,
+    Impl,
+    Onto,
+    expect_contiguous,
+    expect_dtype,
+    expect_shape,
+)
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp import reference
 from sirius_kernels.quant.matrix import ByOutput, Down, Weight, expect_weight
@@ -89,29 +97,36 @@ def mlp_down(
     bias: torch.Tensor | None = None,
     *,
     active: torch.Tensor | None = None,
+    onto: Onto | None = None,
     impl: Impl,
 ) -> torch.Tensor:
     """``hidden @ down_t[active] + bias``: ``hidden[N, A]``, ``bias[D]`` -> ``[N, D]``. Reads ``A * D`` weights.
 
+    The result is added ``onto`` a sum, if there is one, which then is given back.
     Raises ``ContractError`` for ``active`` neurons of a down projection by outputs.
     """
     if isinstance(down_t, ByOutput):
         if active is not None:
             raise ContractError("a down projection by outputs cannot skip neurons")
-        return linear(hidden, down_t.rows, bias, impl=impl)
+        return linear(hidden, down_t.rows, bias, onto=onto, impl=impl)
     neurons = down_t.shape[0] if active is None else active.shape[0]
     expect_shape("hidden", hidden, None, neurons)
     expect_weight("down_t", down_t, hidden, "hidden")
     _expect_active(active)
-    if impl == "numba":
-        from sirius_kernels.mlp import cpu
-
-        return cpu.mlp_down(hidden, down_t, bias, active)
+    if onto is not None:
+        expect_shape("onto", onto.sum, hidden.shape[0], down_t.shape[1])
+        expect_contiguous("onto", onto.sum)
     if impl == "triton":
         from sirius_kernels.mlp import gpu
 
-        return gpu.mlp_down(hidden, down_t, bias, active)
-    return reference.mlp_down(hidden, down_t, bias, active)
+        return gpu.mlp_down(hidden, down_t, bias, active, onto)
+    if impl == "numba":
+        from sirius_kernels.mlp import cpu
+
+        result = cpu.mlp_down(hidden, down_t, bias, active)
+    else:
+        result = reference.mlp_down(hidden, down_t, bias, active)
+    return result if onto is None else onto.add(result)
 
 
 def _expect_gate_up(x: torch.Tensor, gate_up: Weight, bias: torch.Tensor | None) -> None:

@@ -4,6 +4,9 @@ import torch
 import triton
 import triton.language as tl
 
+from sirius_kernels.device import device_info
+from sirius_kernels.gpu_chain import chained, follow
+
 
 def normalise(
     x: torch.Tensor, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float, centred: bool
@@ -16,6 +19,7 @@ def normalise(
             x.contiguous(), x if weight is None else weight, x if bias is None else bias, out, width, eps,
             CENTRED=centred, WEIGHTED=weight is not None, BIASED=bias is not None,
             BLOCK_D=triton.next_power_of_2(width), num_warps=8 if width > 2048 else 4, enable_fp_fusion=True,
+            **chained(device_info(x.device)),
         )  # fmt: skip
     return out
 
@@ -23,12 +27,13 @@ def normalise(
 @triton.jit
 def norm_kernel(  # type: ignore[no-untyped-def]
     x, weight, bias, out, width, eps,
-    CENTRED: tl.constexpr, WEIGHTED: tl.constexpr, BIASED: tl.constexpr, BLOCK_D: tl.constexpr,
+    CENTRED: tl.constexpr, WEIGHTED: tl.constexpr, BIASED: tl.constexpr, CHAINED: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """One token a block; its row stays in registers between the two passes over it."""
     column = tl.arange(0, BLOCK_D)
     inside = column < width
     row = tl.program_id(0).to(tl.int64) * width
+    follow(CHAINED)
     values = tl.load(x + row + column, mask=inside, other=0.0).to(tl.float32)
     if CENTRED:
         values = tl.where(inside, values - tl.sum(values, 0) / width, 0.0)

@@ -7,6 +7,7 @@ from sirius_cli.engine.drafts.policy import Forgetful, StepCost, WeightSizes, fi
 from sirius_cli.engine.models.counts import ParameterCounts
 from sirius_kernels.block.op import MlpBlock
 from sirius_kernels.block.weights import MlpWeights
+from sirius_kernels.contracts import Onto
 
 
 class FineDraft(Forgetful):
@@ -31,20 +32,22 @@ class FineDraft(Forgetful):
         self.cost: StepCost = fine_cost(keep, neurons, counts, sizes, masked=self.masked)
 
     def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
-        def branch(x: torch.Tensor) -> torch.Tensor:
+        def branch(x: torch.Tensor, onto: Onto | None) -> torch.Tensor:
             weights = block.weights
             gate = ops.mlp_gate(x, weights.gate_up, weights.bias, activation=weights.activation)
             if self.masked:
-                return self._run_masked(x, gate, weights, ops)
-            active = ops.select_rows(gate[0].abs(), self._count)
+                return self._run_masked(x, gate, weights, onto, ops)
+            active = ops.select_rows(gate[0], self._count, magnitude=True)
             hidden = ops.mlp_up(x, gate, weights.gate_up, weights.bias, active=active)
-            return ops.mlp_down(hidden, weights.down_t, weights.down_bias, active=active)
+            return ops.mlp_down(hidden, weights.down_t, weights.down_bias, active=active, onto=onto)
 
         block.around(x, branch)
 
-    def _run_masked(self, x: torch.Tensor, gate: torch.Tensor, weights: MlpWeights, ops: Ops) -> torch.Tensor:
+    def _run_masked(
+        self, x: torch.Tensor, gate: torch.Tensor, weights: MlpWeights, onto: Onto | None, ops: Ops
+    ) -> torch.Tensor:
         mask = torch.zeros_like(gate)
-        for chosen, sizes in zip(mask, gate.abs(), strict=True):
-            chosen[ops.select_rows(sizes, self._count).long()] = 1.0
+        for chosen, own in zip(mask, gate, strict=True):
+            chosen[ops.select_rows(own, self._count, magnitude=True).long()] = 1.0
         hidden = ops.mlp_up(x, gate, weights.gate_up, weights.bias)
-        return ops.mlp_down(hidden * mask, weights.down_t, weights.down_bias)
+        return ops.mlp_down(hidden * mask, weights.down_t, weights.down_bias, onto=onto)

@@ -119,7 +119,7 @@ class Decoder:
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Scores of the next token: final hidden states ``[N, D]`` -> ``fp32[N, V]``."""
-        logits = self.ops.linear(hidden, self.weights.head).float()
+        logits = self.ops.linear(hidden, self.weights.head, fp32=True)
         if self.config.logits_divisor != 1.0:
             logits = logits / self.config.logits_divisor
         cap = self.config.logits_softcap
