@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-_REPETITIONS = 9
-_LEAST_SECONDS = 0.003  # of one timed stretch: the clock of a GPU ticks every half microsecond
-
 
 @dataclass(frozen=True)
 class Times:
@@ -22,10 +19,13 @@ class Times:
 
 
 class Clock:
-    """Times calls on ``device``; on a CPU, for dry runs, without a graph and a single time."""
+    """Times calls on ``device``; on a CPU, for dry runs, without a graph and a single time.
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    A time is that of a stretch of ``least_seconds`` at least: the clock of a GPU ticks every half microsecond.
+    """
+
+    def __init__(self, device: torch.device, repetitions: int = 9, least_seconds: float = 0.003) -> None:
+        self.device, self._repetitions, self._least = device, repetitions, least_seconds
         self.real = device.type == "cuda"
 
     def together(self, sides: Sequence[Callable[[], object]]) -> list[Times]:
@@ -33,9 +33,10 @@ class Clock:
         if not self.real:
             return [_once(side) for side in sides]
         graphs = [_recorded(side) for side in sides]
-        rounds = [max(1, int(_LEAST_SECONDS / max(_seconds(graph, 1), 1e-7))) for graph in graphs]
+        rounds = [max(1, int(self._least / max(_seconds(graph, 1), 1e-7))) for graph in graphs]
         seconds = [
-            [_seconds(graph, count) for graph, count in zip(graphs, rounds, strict=True)] for _ in range(_REPETITIONS)
+            [_seconds(graph, count) for graph, count in zip(graphs, rounds, strict=True)]
+            for _ in range(self._repetitions)
         ]
         return [_spread(list(side)) for side in zip(*seconds, strict=True)]
 

@@ -1,46 +1,46 @@
 """Every op on the device against its reference, over shapes and dtypes. Speed is worth nothing before this passes."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
+from codes import random_codes
 
 from sirius_kernels.attention.op import attention
+from sirius_kernels.contracts import Onto
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
+from sirius_kernels.peaks.op import peaks
 from sirius_kernels.quant.matrix import BLOCK, Bits
-from sirius_kernels.quant.rounding import quantised
 from sirius_kernels.select.op import select_rows
 from sirius_kernels.testing import assert_close
 
 # Worst and RMS error: rounding of the result, and of the activations between the two halves of a product.
 TOLERANCES = {torch.float32: (1e-4, 1e-5), torch.float16: (2e-2, 2e-3), torch.bfloat16: (1e-1, 1e-2)}
 Case = tuple[str, Callable[[], None]]
+Group = Callable[[torch.device], Iterator[Case]]
 
 
-def cases(device: torch.device, *, small: bool) -> Iterator[Case]:
-    """Name and check of every case; a check raises AssertionError with the place of the worst error."""
+def groups(*, small: bool) -> list[Group]:
+    """All cases, in parts that need nothing of each other. A check that fails raises AssertionError."""
+    found: list[Group] = []
     widths = [(48, 53), (64, 53)] if small else [(63, 131), (1536, 8960), (4096, 14336)]
     for dtype in [torch.float32] if small else TOLERANCES:
-        for tokens in (1, 3, 16) if small else (1, 2, 3, 16, 17, 64, 65):
-            for hidden, neurons in widths:
-                yield from _products(device, dtype, tokens, hidden, neurons)
-        for steps in (1, 3) if small else (1, 3, 16, 64):
+        for tokens in (1, 3, 16) if small else (1, 3, 17, 64, 65):
+            found += (partial(_products, dtype=dtype, tokens=tokens, hidden=d, neurons=f) for d, f in widths)
+        for steps in (1, 3) if small else (1, 3, 64):
             for head_dim in (16,) if small else (64, 80, 128, 256):
-                for window, softcap in ((None, None), (5, None), (None, 5.0)):
-                    name = (
-                        f"attention, {steps} tokens, heads of {head_dim}, window {window}, softcap {softcap}, {dtype}"
-                    )
-                    held = 40 if small else 700
-                    yield name, _attention(device, dtype, steps, head_dim, window, softcap, held)
-                    tree = _binary_tree(steps, device)
-                    yield f"{name}, a tree", _attention(device, dtype, steps, head_dim, window, softcap, held, tree)
-    for count in (1, 26, 53) if small else (1, 100, 7168, 14336):
-        yield f"select_rows, {count}", _selection(device, 53 if small else 14336, count)
+                found.append(partial(_attentions, dtype=dtype, steps=steps, width=head_dim, held=40 if small else 700))
+    return [
+        *found,
+        partial(_selections, total=53 if small else 14336),
+        partial(_peaks, vocabulary=5000 if small else 128256),
+    ]
 
 
-def _products(device: torch.device, dtype: torch.dtype, tokens: int, hidden: int, neurons: int) -> Iterator[Case]:
+def _products(device: torch.device, *, dtype: torch.dtype, tokens: int, hidden: int, neurons: int) -> Iterator[Case]:
     def drawn(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, device=device, dtype=torch.float32).mul_(shape[-1] ** -0.25).to(dtype)
 
@@ -61,6 +61,9 @@ def _products(device: torch.device, dtype: torch.dtype, tokens: int, hidden: int
     yield f"mlp_gate, {about}", _agrees(dtype, mlp_gate, x, gate_up, activation="silu")
     yield f"mlp_down, {about}", _agrees(dtype, mlp_down, drawn(tokens, neurons), down_t)
     yield f"linear, {about}", _agrees(dtype, linear, x, down_t, bias)
+    yield f"linear, fp32, {about}", _agrees(dtype, linear, x, down_t, fp32=True)
+    yield f"linear, onto, {about}", _adds(dtype, linear, drawn(tokens, neurons), x, down_t, bias)
+    yield f"mlp_down, onto, {about}", _adds(dtype, mlp_down, drawn(tokens, hidden), drawn(tokens, neurons), down_t)
     yield f"normalise, {about}", _agrees(dtype, normalise, x, weight, eps=1e-5, centred=False)
     if hidden % BLOCK == 0:
         yield from _quantised(about, dtype, x, gate_up, down_t, drawn(tokens, neurons))
@@ -71,7 +74,10 @@ def _quantised(
 ) -> Iterator[Case]:
     formats: tuple[Bits, ...] = (8, 4)
     for bits in formats:
-        rows, downs = quantised(gate_up, bits, 32), quantised(down_t, bits, 32)
+        rows, downs = (
+            random_codes(tuple(like.shape), bits, 32, like.device, like.shape[-1] ** -0.25)
+            for like in (gate_up, down_t)
+        )
         yield f"mlp_hidden, int{bits}, {about}", _agrees(dtype, mlp_hidden, x, rows, activation="silu")
         yield f"mlp_down, int{bits}, {about}", _agrees(dtype, mlp_down, inner, downs)
         yield f"linear, int{bits}, {about}", _agrees(dtype, linear, x, downs)
@@ -89,9 +95,32 @@ def _agrees(dtype: torch.dtype, op: Callable[..., torch.Tensor], *arguments: Any
     return check
 
 
+def _adds(
+    dtype: torch.dtype, op: Callable[..., torch.Tensor], base: torch.Tensor, *arguments: Any
+) -> Callable[[], None]:
+    """As :func:`_agrees`, for a result that is added onto ``base``."""
+
+    def check() -> None:
+        worst, rms = TOLERANCES[dtype]
+        expected = op(*map(_exact, arguments), onto=Onto(base.float().clone(), 0.5), impl="torch")
+        total = base.clone()
+        op(*arguments, onto=Onto(total, 0.5), impl="triton")
+        assert_close(total.float(), expected, worst=worst, rms=rms)
+
+    return check
+
+
 def _exact(argument: Any) -> Any:
     floating = isinstance(argument, torch.Tensor) and argument.is_floating_point()
     return argument.float() if floating else argument
+
+
+def _attentions(device: torch.device, *, dtype: torch.dtype, steps: int, width: int, held: int) -> Iterator[Case]:
+    for window, softcap in ((None, None), (5, None), (None, 5.0)):
+        name = f"attention, {steps} tokens, heads of {width}, window {window}, softcap {softcap}, {dtype}"
+        yield name, _attention(device, dtype, steps, width, window, softcap, held)
+        tree = _binary_tree(steps, device)
+        yield f"{name}, a tree", _attention(device, dtype, steps, width, window, softcap, held, tree)
 
 
 def _attention(
@@ -137,9 +166,35 @@ def _binary_tree(nodes: int, device: torch.device) -> torch.Tensor:
     return torch.tensor([path + [-1] * (longest - len(path)) for path in paths], dtype=torch.int32, device=device)
 
 
-def _selection(device: torch.device, total: int, count: int) -> Callable[[], None]:
+def _peaks(device: torch.device, *, vocabulary: int) -> Iterator[Case]:
+    for rows in (1, 16, 64):
+        for temperature in (1.0, 0.6):
+            yield f"peaks, {rows} of {vocabulary}, {temperature}", _peak(device, rows, vocabulary, temperature)
+
+
+def _peak(device: torch.device, rows: int, vocabulary: int, temperature: float) -> Callable[[], None]:
     def check() -> None:
-        scores = torch.randint(0, 500, (total,), device=device).float()
-        assert torch.equal(select_rows(scores, count, impl="triton"), select_rows(scores, count, impl="torch"))
+        logits = torch.randn(rows, vocabulary, device=device) * 4
+        got = peaks(logits, temperature=temperature, impl="triton")
+        expected = peaks(logits, temperature=temperature, impl="torch")
+        assert torch.equal(got.token, expected.token)
+        for name in ("probability", "normaliser", "warm", "entropy"):
+            assert_close(getattr(got, name), getattr(expected, name), worst=1e-4, rms=1e-5)
+
+    return check
+
+
+def _selections(device: torch.device, *, total: int) -> Iterator[Case]:
+    for dtype in TOLERANCES:
+        for count in (1, total // 143 + 1, total // 2, total):
+            yield f"select_rows, {count} of {total}, {dtype}", _selection(device, dtype, total, count)
+
+
+def _selection(device: torch.device, dtype: torch.dtype, total: int, count: int) -> Callable[[], None]:
+    def check() -> None:
+        scores = torch.randint(-500, 500, (total,), device=device).to(dtype)
+        for magnitude in (False, True):
+            got, expected = (select_rows(scores, count, magnitude=magnitude, impl=impl) for impl in ("triton", "torch"))
+            assert torch.equal(got, expected)
 
     return check

@@ -9,7 +9,12 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def gap_share(call: Callable[[], object], trace: Path) -> float:
-    """The share of the time from the first kernel's start to the last one's end; the profile goes to ``trace``."""
+    """The share of the time from the first kernel's start to the last one's end; the profile goes to ``trace``.
+
+    ``call`` is made once before, in case it has something to record.
+    """
+    call()
+    torch.cuda.synchronize()
     with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as recorded:
         call()
         torch.cuda.synchronize()

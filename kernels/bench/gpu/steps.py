@@ -6,20 +6,29 @@ from typing import Any
 
 import torch
 from clock import Clock, Times
+from codes import random_codes
 
 from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
 from sirius_cli.engine.drafts import make_policy
-from sirius_cli.engine.drafts.policy import WeightSizes
+from sirius_cli.engine.drafts.policy import DraftPolicy, WeightSizes
+from sirius_cli.engine.drafts.quantised import CopyFormat, DraftCopy, Drafters, LayerCopy, row_shapes
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.engine import Engine
 from sirius_cli.engine.kv_cache import KVCache
-from sirius_cli.engine.models.decoder import MlpRunner, dense_mlp
+from sirius_cli.engine.models.decoder import Decoder, MlpRunner, dense_mlp
 from sirius_cli.engine.window_program import WindowProgram
-from sirius_kernels.traffic import Bytes, Method, StepShape, step_bytes, window_bytes
+from sirius_kernels.quant.matrix import QuantMatrix, divides
+from sirius_kernels.traffic import Bytes, Method, StepShape, coded_size, step_bytes, window_bytes
 
 KEEP = 0.5
-METHODS: tuple[Method, ...] = ("coarse", "fine")
+GROUP = 32
+DRAFTS: dict[str, DraftSpec] = {
+    "coarse": DraftSpec(method="coarse", keep=KEEP),
+    "fine": DraftSpec(method="fine", keep=KEEP),
+    "int8": DraftSpec(method="dense", precision="int8", group=GROUP),
+    "int4": DraftSpec(method="dense", precision="int4", group=GROUP),
+}
 
 
 @dataclass(frozen=True)
@@ -64,29 +73,34 @@ class Steps:
         self.statistic = NeuronStatistic(self.model.down_norms, 1)
         self.statistic.scores.uniform_()
         self.length = torch.tensor([context], device=self.device)
+        self._drafters = Drafters(self.model, _random_copy)
+        fits = divides(spec.hidden_size, GROUP) and divides(spec.intermediate_size, GROUP)
+        self._drafts = {name: one for name, one in DRAFTS.items() if one.precision == "native" or fits}
 
     def timed(self, clock: Clock, bandwidth: float) -> Iterator[StepTime]:
         """Time every kind of step, side by side."""
-        active = int(KEEP * self.shape.neurons)
         kinds: dict[str, tuple[Callable[[], object], Bytes]] = {
             "dense step": (self._step(1, dense_mlp), step_bytes(self.shape, 1, self.context))
         }
-        for method in METHODS:
-            moved = step_bytes(self.shape, 1, self.context, method, active)
-            kinds[f"{method} draft step"] = self._step(1, self.policy(method)), moved
+        for name, spec in self._drafts.items():
+            moved = step_bytes(self.shape, 1, self.context, *_moved(spec, self.shape))
+            kinds[f"{name} draft step"] = self._step(1, self._policy(spec), self._drafters.of(spec)), moved
         for tokens in self.checks:
             kinds[f"check of {tokens}"] = self._step(tokens, Watch()), step_bytes(self.shape, tokens, self.context)
-        for method in METHODS:
-            moved = window_bytes(self.shape, self.size, self.context, method, active)
-            kinds[f"window of {self.size}, {method}"] = self.window(self.policy(method)), moved
+        for name, spec in self._drafts.items():
+            moved = window_bytes(self.shape, self.size, self.context, *_moved(spec, self.shape))
+            kinds[f"window of {self.size}, {name}"] = self.window(name), moved
         times = clock.together([call for call, _ in kinds.values()])
         for (name, (_, moved)), one in zip(kinds.items(), times, strict=True):
             yield StepTime(self.name, name, one, moved.total, moved.floor(bandwidth))
 
-    def window(self, policy: Any) -> Callable[[], object]:
+    def window(self, draft: str) -> Callable[[], torch.Tensor]:
         """A whole window as decoding records it, always behind the same text."""
+        found = self._drafts[draft]
         spec = CorrectionSpec(enabled=True, window=self.size, accept="likelihood", confidence=0.0)
-        program = WindowProgram(self.model, self.model, self.cache, spec, policy, None, 1, self.size)
+        program = WindowProgram(
+            self.model, self._drafters.of(found), self.cache, spec, self._policy(found), None, 1, self.size
+        )
         program.begin(1, self.context, self.size - 1, frozenset())
 
         def run() -> torch.Tensor:
@@ -96,8 +110,7 @@ class Steps:
 
         return run
 
-    def policy(self, method: Any) -> Any:
-        spec = DraftSpec(method=method, keep=KEEP)
+    def _policy(self, spec: DraftSpec) -> DraftPolicy:
         policy = make_policy(
             spec, self.statistic, self.shape.neurons, 1, self.engine.counts, WeightSizes(), self.model.ops
         )  # fmt: skip
@@ -105,12 +118,31 @@ class Steps:
         policy.begin(0)
         return policy
 
-    def _step(self, tokens: int, mlp: MlpRunner) -> Callable[[], object]:
+    def _step(self, tokens: int, mlp: MlpRunner, model: Decoder | None = None) -> Callable[[], object]:
+        model = model or self.model
         ids = torch.ones(1, tokens, dtype=torch.int64, device=self.device)
 
         @torch.inference_mode()
         def run() -> torch.Tensor:
-            hidden = self.model.run(ids, self.length, self.cache, mlp=mlp)
-            return self.model.logits(hidden[0]).argmax(-1)
+            hidden = model.run(ids, self.length, self.cache, mlp=mlp)
+            return model.ops.peaks(model.logits(hidden[0])).token
 
         return run
+
+
+def _moved(spec: DraftSpec, shape: StepShape) -> tuple[Method, int, float]:
+    """What draft steps of ``spec`` read, as :mod:`sirius_kernels.traffic` takes it."""
+    bits = {"native": None, "int8": 8, "int4": 4}[spec.precision]
+    active = int(KEEP * shape.neurons) if spec.method != "dense" else shape.neurons
+    return spec.method, active, shape.itemsize if bits is None else coded_size(bits, spec.group)
+
+
+def _random_copy(model: Decoder, found: CopyFormat) -> DraftCopy:
+    """A copy in the format ``found`` whose codes are drawn: its shape and places are those of a real one."""
+    weights = model.weights
+
+    def drawn(shape: tuple[int, ...]) -> QuantMatrix:
+        return random_codes(shape, found.bits, found.group, weights.head.device, 0.02)
+
+    layers = tuple(LayerCopy.of(found, *map(drawn, row_shapes(layer, found))) for layer in weights.layers)
+    return DraftCopy(drawn(tuple(weights.head.shape)), layers)
