@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ def groups(*, small: bool) -> list[Group]:
     return [
         *found,
         partial(_selections, total=53 if small else 14336),
-        partial(_peaks, vocabulary=5000 if small else 128256),
+        partial(_peaks, rows=(1, 3) if small else (1, 16, 64), vocabulary=5000 if small else 128256),
     ]
 
 
@@ -166,10 +167,9 @@ def _binary_tree(nodes: int, device: torch.device) -> torch.Tensor:
     return torch.tensor([path + [-1] * (longest - len(path)) for path in paths], dtype=torch.int32, device=device)
 
 
-def _peaks(device: torch.device, *, vocabulary: int) -> Iterator[Case]:
-    for rows in (1, 16, 64):
-        for temperature in (1.0, 0.6):
-            yield f"peaks, {rows} of {vocabulary}, {temperature}", _peak(device, rows, vocabulary, temperature)
+def _peaks(device: torch.device, *, rows: tuple[int, ...], vocabulary: int) -> Iterator[Case]:
+    for count, temperature in product(rows, (1.0, 0.6)):
+        yield f"peaks, {count} of {vocabulary}, {temperature}", _peak(device, count, vocabulary, temperature)
 
 
 def _peak(device: torch.device, rows: int, vocabulary: int, temperature: float) -> Callable[[], None]:
