@@ -108,7 +108,8 @@ def attention_config(
     across = rows * kv_heads * -(-queries // block)
     splits = max(1, min(2 * device.multiprocessors // across, capacity // keys))
     stage = 2 * keys * _power(width) * itemsize
-    return AttentionConfig(block, keys, splits, 8 if tree and block > 32 else 4, min(2, _stages(stage, device)))
+    many = block > 32 and (tree or device.capability < _WARP_GROUPS)
+    return AttentionConfig(block, keys, splits, 8 if many else 4, min(2, _stages(stage, device)))
 
 
 def _stages(stage: int, device: DeviceInfo) -> int:
