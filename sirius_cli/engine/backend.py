@@ -15,6 +15,8 @@ from sirius_kernels.quant.matrix import Down, Weight
 from sirius_kernels.select.op import select_rows
 
 OP_NAMES = ("normalise", "linear", "mlp", "select_rows", "attention")
+REPLAYED_OP_NAMES = ("peaks",)
+"""Of windows that a GPU replays alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +132,5 @@ def choose_ops(device: str, dtype: torch.dtype) -> Ops:
 def describe(device: str, dtype: torch.dtype = torch.float32) -> dict[str, str]:
     """Name and reason of the implementation of each op, for people."""
     ops = choose_ops(device, dtype)
-    return dict.fromkeys(OP_NAMES, f"{ops.impl} ({ops.reason})")
+    names = OP_NAMES + (REPLAYED_OP_NAMES if ops.impl == "triton" else ())
+    return dict.fromkeys(names, f"{ops.impl} ({ops.reason})")
