@@ -25,6 +25,11 @@ class Onto:
         return self.sum.add_(result, alpha=self.scale)
 
 
+def added(result: torch.Tensor, onto: Onto | None) -> torch.Tensor:
+    """``result``, or the sum that it was added onto."""
+    return result if onto is None else onto.add(result)
+
+
 def expect_shape(name: str, tensor: torch.Tensor, *shape: int | None) -> None:
     """Refuse ``tensor`` unless it has ``shape``; ``None`` stands for any size."""
     if len(shape) == len(tensor.shape):

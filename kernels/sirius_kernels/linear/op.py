@@ -2,7 +2,7 @@
 
 import torch
 
-from sirius_kernels.contracts import Impl, Onto, expect_contiguous, expect_shape
+from sirius_kernels.contracts import Impl, Onto, added, expect_contiguous, expect_shape
 from sirius_kernels.linear import reference
 from sirius_kernels.quant.matrix import Weight, expect_weight
 
@@ -42,4 +42,4 @@ def linear(
     else:
         result = reference.linear(x, weight, bias)
     result = result.float() if fp32 else result
-    return result if onto is None else onto.add(result)
+    return added(result, onto)

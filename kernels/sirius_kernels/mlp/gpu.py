@@ -5,7 +5,7 @@ import triton
 import triton.language as tl
 
 from sirius_kernels import tuned
-from sirius_kernels.contracts import Activation, Onto
+from sirius_kernels.contracts import Activation, Onto, added
 from sirius_kernels.device import device_info
 from sirius_kernels.gpu_chain import chained, follow
 from sirius_kernels.gpu_config import MOST_TOKENS, down_config
@@ -74,7 +74,7 @@ def mlp_down(
     (tokens, picked), width = hidden.shape, down_t.shape[1]
     if tokens > MOST_TOKENS or picked == 0:
         result = reference.mlp_down(hidden, down_t, bias, active)
-        return result if onto is None else onto.add(result)
+        return added(result, onto)
     device, sizes = device_info(hidden.device), (picked, width, tokens, hidden.element_size())
     codes, scales, bits, shift = stored(down_t)
     usual = down_config(*sizes, device, codes=bits <= 8)

@@ -13,6 +13,7 @@ from sirius_kernels.contracts import (
     ContractError,
     Impl,
     Onto,
+    added,
     expect_contiguous,
     expect_dtype,
     expect_shape,
@@ -126,7 +127,7 @@ def mlp_down(
         result = cpu.mlp_down(hidden, down_t, bias, active)
     else:
         result = reference.mlp_down(hidden, down_t, bias, active)
-    return result if onto is None else onto.add(result)
+    return added(result, onto)
 
 
 def _expect_gate_up(x: torch.Tensor, gate_up: Weight, bias: torch.Tensor | None) -> None:
