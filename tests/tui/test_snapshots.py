@@ -6,6 +6,7 @@ import pytest
 from dashboards import Dashboard, open_dashboard
 from fake_feed import dense, sparse
 from make_trace import TRACE, answer, tokens, write
+from textual.command import CommandList
 from textual.pilot import Pilot
 
 from sirius_cli.core.events import Drafted, Loaded, StepEvent
@@ -90,12 +91,22 @@ async def test_error(picture: Picture) -> None:
         picture(dash.app)
 
 
+async def filled(pilot: Pilot[None]) -> None:
+    """Wait for the palette's list, which is searched for beside all else and marks its first line last."""
+    for _ in range(100):
+        await pilot.pause(0.1)
+        found = pilot.app.screen.query(CommandList)
+        if found and found.first().highlighted is not None:
+            break
+    await pilot.pause(0.3)
+
+
 async def test_palette(picture: Picture) -> None:
     dash = open_dashboard()
     async with dash.app.run_test(size=LARGE) as pilot:
         await dash.show(pilot)
         await pilot.press("ctrl+p")
-        await pilot.pause(0.5)
+        await filled(pilot)
         picture(dash.app)
 
 
