@@ -242,8 +242,7 @@ class CorrectionLoop:
         for row, outcome, committed, layers in zip(rows, outcomes, commits, activity, strict=True):
             drafted = outcome.reach
             short = (self.policy is not None or drafted > 0) and drafted + 1 < row.size
-            judged = (0, 0) if outcome.looked_up else (drafted, outcome.accepted)  # a look-up tells nothing of drafts
-            self.pace.judged(row, *judged, len(committed.tokens))
+            self.pace.judged(row, drafted, outcome.accepted, len(committed.tokens), outcome.looked_up)
             figures = (drafted, outcome.accepted, short, seconds, layers, outcome.nodes)
             events.append(Checked(row.index, now, row.window, *figures))
             events.append(committed)

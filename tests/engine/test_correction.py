@@ -20,6 +20,7 @@ from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.kv_cache import KVCache
+from sirius_cli.engine.planning import planner
 from sirius_cli.engine.planning.planner import Plan, Planner
 from sirius_cli.engine.planning.sizes import LONGEST
 
@@ -143,8 +144,8 @@ def test_planned_for_reads_an_answer_is_always_the_same(method, tiny_model):
     assert fold(first).advances == fold(second).advances
     planned = [e.size for e in first if isinstance(e, Planned)]
     assert planned == [e.size for e in second if isinstance(e, Planned)]
-    assert planned[0] > 1
-    assert fold(first).effective_read <= 1.015 + 1 / 79
+    assert planned[0] == 1 < max(planned)
+    assert fold(first).effective_read <= 1.025
 
 
 @pytest.mark.parametrize("rows", [1, 3])
@@ -230,7 +231,8 @@ def assert_holds(engine, cache, ids):
 @pytest.mark.parametrize("checked", [True, False])
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
 @pytest.mark.parametrize("window", [6, "auto"])
-def test_rows_of_a_batch_are_as_if_alone(window, method, checked, places, tiny_model):
+def test_rows_of_a_batch_are_as_if_alone(window, method, checked, places, tiny_model, monkeypatch):
+    monkeypatch.setattr(planner, "_ALLOWANCE", 1.0)  # else answers as short as these could afford no draft
     engine = make_engine(tiny_model("llama")[0], eos=frozenset(range(90, 96)))
     chosen = profile(method, window=window, plan_for="read", enabled=checked, refresh=2, decay=0.5)
     requests = [

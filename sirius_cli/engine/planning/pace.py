@@ -29,8 +29,11 @@ class Pace(Protocol):
     def drafted(self, seconds: float) -> None:
         """A draft step took so long."""
 
-    def judged(self, row: Row, drafted: int, accepted: int, committed: int) -> None:
-        """Of the window of ``row`` a check kept ``accepted`` drafts, and ``committed`` tokens became final."""
+    def judged(self, row: Row, drafted: int, accepted: int, committed: int, looked_up: int = 0) -> None:
+        """Of the window of ``row`` a check kept ``accepted`` of ``drafted`` tokens, and ``committed`` became final.
+
+        The last ``looked_up`` drafted ones were found in the text.
+        """
 
     def checked(self, tokens: int, seconds: float) -> None:
         """A check of ``tokens``, with all that settles it, took so long."""
@@ -52,7 +55,7 @@ class FixedPace:
     def drafted(self, seconds: float) -> None:
         """Nothing is learnt."""
 
-    def judged(self, row: Row, drafted: int, accepted: int, committed: int) -> None:
+    def judged(self, row: Row, drafted: int, accepted: int, committed: int, looked_up: int = 0) -> None:
         """Nothing is learnt."""
 
     def checked(self, tokens: int, seconds: float) -> None:
@@ -78,9 +81,9 @@ class PlannedPace:
         """Tell the costs."""
         self._costs.drafted(seconds)
 
-    def judged(self, row: Row, drafted: int, accepted: int, committed: int) -> None:
+    def judged(self, row: Row, drafted: int, accepted: int, committed: int, looked_up: int = 0) -> None:
         """Tell the row's planner, which goes when the row does."""
-        self._planners[row].judged(drafted, accepted, committed)
+        self._planners[row].judged(drafted, accepted, committed, looked_up)
         if not row.live:
             del self._planners[row]
 

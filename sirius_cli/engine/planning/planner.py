@@ -9,8 +9,7 @@ from sirius_cli.engine.planning.costs import Costs
 from sirius_cli.engine.planning.rates import Memory, Rates
 from sirius_cli.engine.planning.sizes import SIZES
 
-_STAKE: Final = 1.0  # dense steps that a text may lose before its drafts have gained any
-_ALLOWANCE: Final = 0.015  # dense steps that it may lose for every committed token
+_ALLOWANCE: Final = 0.025  # dense steps that a text may lose for every committed token: 3 %, less what timing may err
 _CALM: Final = 1.03  # another size must promise so much more than the present one
 _RETURN: Final = 1.05  # drafting must promise so much over dense decoding before it begins again
 _SHORTEST_PAUSE: Final = 4  # dense steps before drafting is tried again
@@ -37,14 +36,14 @@ class Plan:
 class Planner:
     """Plans window after window of a text; :meth:`judged` is called after each.
 
-    Drafts are bets against dense decoding. ``credit``, in dense steps, is the stake of a new text, an allowance for
-    every committed token, and what drafts have gained less what they have lost. A window that could lose more is not
-    drafted. So, as far as the costs are right, ``n`` tokens take at most ``n`` dense steps, stake and allowance.
+    Drafts are bets against dense decoding. ``credit``, in dense steps, is an allowance for every committed token, and
+    what drafts have gained less what they have lost. A window that could lose more is not drafted, so a text begins
+    densely. As far as the costs are right, ``n`` tokens take at most ``n`` dense steps and the allowance of ``n``.
     """
 
     def __init__(self, costs: Costs, memory: Memory) -> None:
         self._costs, self._rates = costs, Rates(memory)
-        self.credit = _STAKE
+        self.credit = 0.0
         self._drafting, self._size = True, 0  # the size last drafted while drafts paid
         self._pause, self._left = _SHORTEST_PAUSE, 0  # dense steps of a pause, and of this one
         self._dense = Plan(1, "")
@@ -58,12 +57,17 @@ class Planner:
             return self._dense
         return self._chosen(self._costs.steps())
 
-    def judged(self, drafted: int, accepted: int, committed: int) -> None:
-        """A check kept ``accepted`` of ``drafted`` tokens; with its own, ``committed`` became final."""
+    def judged(self, drafted: int, accepted: int, committed: int, looked_up: int = 0) -> None:
+        """A check kept ``accepted`` of ``drafted`` tokens; with its own, ``committed`` became final.
+
+        ``looked_up`` of the drafted ones took no step. They are part of the bet, but tell nothing of drafts.
+        """
         self.credit += _ALLOWANCE * committed
         if drafted == 0:
             return
-        self.credit += committed - 1 - _risk(self._costs.steps(), drafted + 1)
+        self.credit += committed - 1 - _risk(self._costs.steps(), drafted + 1, drafted - looked_up)
+        if looked_up:
+            return
         self._rates.judged(drafted, accepted)
         if not self._drafting:
             self._learn_from_probe(whole=accepted == drafted)
@@ -123,6 +127,7 @@ class Planner:
         return Plan(size, reason, steps.draft / steps.dense, self._rates.rate, speedup)
 
 
-def _risk(steps: StepCosts, size: int) -> float:
-    """Dense steps that a window loses if all of its drafts are refused."""
-    return ((size - 1) * steps.draft + steps.check(size)) / steps.dense - 1.0
+def _risk(steps: StepCosts, size: int, drafts: int | None = None) -> float:
+    """Dense steps that a window loses if all of its drafts are refused; ``drafts`` steps made them, or one each."""
+    drafts = size - 1 if drafts is None else drafts
+    return (drafts * steps.draft + steps.check(size)) / steps.dense - 1.0
