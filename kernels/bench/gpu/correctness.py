@@ -1,10 +1,14 @@
-"""Every op on the device against its reference, over shapes and dtypes. Speed is worth nothing before this passes."""
+"""Every op on the device against its reference, over shapes and dtypes, and whole answers against torch's.
+
+Speed is worth nothing before this passes.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from typing import Any
 
+import texts
 import torch
 from codes import random_codes
 
@@ -38,6 +42,7 @@ def groups(*, small: bool) -> list[Group]:
         *found,
         partial(_selections, total=53 if small else 14336),
         partial(_peaks, rows=(1, 3) if small else (1, 16, 64), vocabulary=5000 if small else 128256),
+        partial(texts.cases, small=small),
     ]
 
 

@@ -32,6 +32,7 @@ import triton  # noqa: E402
 import tune  # noqa: E402
 from clock import Clock  # noqa: E402
 from gaps import gap_share  # noqa: E402
+from texts import SMALL_MODEL  # noqa: E402
 from verify import verify  # noqa: E402
 
 from sirius_cli.engine import device as engine_device  # noqa: E402
@@ -43,11 +44,6 @@ from sirius_kernels.traffic import LLAMA_8B, QWEN_1_5B, StepShape  # noqa: E402
 
 ADVANCE = 15.2  # tokens that a window of 16 commits: Zhou et al., arXiv 2409.03856, coarse drafts of an 8B model
 TOY = StepShape(1, 64, 64, 2, 4, 2, 16, 101, 4)
-TOY_MODEL = {
-    "model_type": "llama", "vocab_size": 101, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512, "hidden_act": "silu",
-    "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
-}  # fmt: skip
 MODELS = ("qwen2.5-1.5b", "llama-3.1-8b")
 
 
@@ -78,7 +74,7 @@ def end_to_end(clock: Clock, rate: float, context: int, trace: Path) -> tuple[li
     found: list[steps.StepTime] = []
     share = None
     for name in ("toy",) if DRY else MODELS:
-        config = TOY_MODEL if DRY else dict(find_shape(name).config)
+        config = SMALL_MODEL if DRY else dict(find_shape(name).config)
         model = steps.Steps(
             name, config, clock.device.type, context, dtype="float32" if DRY else "bfloat16",
             checks=(2,) if DRY else (16, 64), window=2 if DRY else 16,

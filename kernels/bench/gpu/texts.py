@@ -1,0 +1,74 @@
+"""Whole answers of a toy model: windows as a GPU replays them write what the plain loop writes on torch's ops."""
+
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from sirius_cli.core.metrics import fold
+from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
+from sirius_cli.core.request import GenerationRequest
+from sirius_cli.engine import device as engine_device
+from sirius_cli.engine.backend import Ops
+from sirius_cli.engine.engine import Engine
+from sirius_kernels.contracts import Impl
+
+SMALL_MODEL: dict[str, Any] = {
+    "model_type": "llama", "vocab_size": 101, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512, "hidden_act": "silu",
+    "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
+}  # fmt: skip
+MODEL = SMALL_MODEL | {"vocab_size": 1009, "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 3}
+DRAFTS = {
+    "dense": DraftSpec(method="dense"),
+    "coarse": DraftSpec(method="coarse", keep=0.5),
+    "coarse, refresh": DraftSpec(method="coarse", keep=0.5, refresh=1),
+    "fine": DraftSpec(method="fine", keep=0.5),
+    "coarse over int8": DraftSpec(method="coarse", keep=0.5, precision="int8", group=32),
+    "int4": DraftSpec(method="dense", precision="int4", group=32),
+}
+_PROMPTS = (3, 17, 70)  # tokens
+
+
+class Texts:
+    """One model on the Triton kernels and on torch's ops, both in fp32, where the same tokens can be asked for."""
+
+    def __init__(self, device: torch.device, *, small: bool) -> None:
+        config = SMALL_MODEL if small else MODEL
+        self._ours, self._theirs = (_engine(config, device, impl) for impl in ("triton", "torch"))
+        self._ours.programs, self._theirs.programs = True, False
+        self._window, self._tokens = (3, 4) if small else (8, 40)
+        self._prompts = _PROMPTS[:1] if small else _PROMPTS
+        self._vocabulary = config["vocab_size"]
+
+    def check(self, draft: str) -> None:
+        """Raise AssertionError where a text or the advance of a check differs."""
+        correction = CorrectionSpec(window=self._window, accept="exact", confidence=0.0)
+        profile = Profile(draft=DRAFTS[draft], correction=correction)
+        for length in self._prompts:
+            prompt = torch.arange(length).mul_(7).remainder_(self._vocabulary).tolist()
+            request = GenerationRequest(tuple(prompt), max_new_tokens=self._tokens)
+            ours, theirs = (_answer(engine, profile, request) for engine in (self._ours, self._theirs))
+            assert ours == theirs, f"behind {length} tokens: {ours} where torch has {theirs}"
+
+
+def _answer(engine: Engine, profile: Profile, request: GenerationRequest) -> tuple[list[int], tuple[int, ...]]:
+    """The tokens of an answer and the advance of each of its checks."""
+    engine.profile = profile
+    events = list(engine.generate(request))
+    ids = [token.token_id for event in events if event.kind == "committed" for token in event.tokens]
+    return ids, fold(events).advances
+
+
+def _engine(config: dict[str, Any], device: torch.device, impl: Impl) -> Engine:
+    dense = Profile(draft=DRAFTS["dense"])
+    with patch.object(engine_device, "choose_ops", lambda *_: Ops(impl, "the suite")):
+        return Engine.load_random(config, name="toy", profile=dense, device=str(device), dtype="float32")
+
+
+def cases(device: torch.device, *, small: bool) -> Iterator[tuple[str, Any]]:
+    """A check of each draft, by name."""
+    texts = Texts(device, small=small)
+    for draft in DRAFTS:
+        yield f"text, {draft}", lambda draft=draft: texts.check(draft)
