@@ -1,5 +1,6 @@
 """``sirius runs``: benchmarks that are kept on this machine."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ if TYPE_CHECKING:  # --help loads none of the services
     from sirius_cli.services.bench.quality.runs import RunInfo
 
 _SCHEMA_VERSION = 1
+_NAMES = 3  # of tasks or methods in a line
 
 app = typer.Typer(no_args_is_help=True, help="Kept benchmarks: list, show, compare, rm.")
 
@@ -119,4 +121,11 @@ def _asked(run: "RunInfo") -> list[str]:
     if run.manifest is None:
         return ["-"] * 4
     manifest = run.manifest
-    return [manifest.created, manifest.model, ", ".join(manifest.tasks), ", ".join(manifest.methods)]
+    return [manifest.created, manifest.model, _some(manifest.tasks), _some(manifest.methods)]
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of ``names``, and how many more there are: a line is to fit a terminal, --json and show tell all."""
+    shown = names if len(names) <= _NAMES else names[: _NAMES - 1]
+    more = [f"{len(names) - len(shown)} more"] if len(shown) < len(names) else []
+    return ", ".join([*shown, *more])

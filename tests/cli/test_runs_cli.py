@@ -40,10 +40,12 @@ def sirius(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-def keep(found: BenchResult, *, model: str = "a/model", results: bool = True) -> Path:
+def keep(
+    found: BenchResult, *, model: str = "a/model", results: bool = True, methods: tuple[str, ...] = ("dense", "sirius")
+) -> Path:
     folder = runs.runs_dir() / found.run
     tasks = tuple(task.task for task in found.tasks)
-    runs.write_manifest(folder, runs.Manifest(found.run, found.created, model, tasks, ("dense", "sirius"), {}))
+    runs.write_manifest(folder, runs.Manifest(found.run, found.created, model, tasks, methods, {}))
     if results:
         runs.save_result(folder, found)
     return folder
@@ -72,6 +74,15 @@ def test_list_has_a_line_for_each_run(sirius: Run) -> None:
     assert by_name["begun"].split()[-4:-2] == ["-", "unfinished"]
     assert by_name["bad"].split() == ["bad", "-", "-", "-", "-", "-", "broken", "0", "kB"]
     assert err == f"note: {runs.runs_dir() / 'bad' / 'run.json'} is not JSON\n"
+
+
+def test_list_names_the_first_of_many_methods(sirius: Run) -> None:
+    keep(result(), methods=("dense", "draft", "sirius"))
+    keep(unlike(), methods=("dense", "draft", "sirius", "exact", "turbo"))
+    lines = sirius("list")[1].splitlines()
+    by_name = {line.split()[0]: line for line in lines[1:]}
+    assert "  dense, draft, sirius  " in by_name[A]
+    assert "  dense, draft, 3 more  " in by_name[B]
 
 
 def test_list_as_json(sirius: Run, both: None) -> None:

@@ -191,9 +191,7 @@ def test_a_text_that_changes_for_the_better_gains_more_than_any_fixed_window() -
     st.integers(0, 4),
 )
 @settings(deadline=None)
-def test_whatever_is_refused_the_loss_is_within_the_allowance(
-    draft: float, kept: list[int], history: int
-) -> None:
+def test_whatever_is_refused_the_loss_is_within_the_allowance(draft: float, kept: list[int], history: int) -> None:
     """Costs are known exactly here, so the promise holds to the last token, whatever the planner believes."""
     costs, memory, spent, length = ReadCosts(draft), Memory(), 0.0, 0
     for _ in range(history):
