@@ -85,8 +85,10 @@ class DraftSpec(_Part):
 
     @property
     def words(self) -> str:
-        """What tells it from others, in few words: "coarse 0.5", "dense int4 g32 lookup 3"."""
+        """What tells it from others, in few words: "coarse 0.5 refresh 1", "dense int4 g32 lookup 3"."""
         parts = [self.step_words]
+        if self.method == "coarse" and self.refresh:
+            parts.append(f"refresh {self.refresh}")
         if self.tree_width > 1:
             parts.append(f"tree {self.tree_width}")
         if self.lookup:

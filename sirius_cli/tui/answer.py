@@ -272,6 +272,8 @@ def _method(profile: Profile) -> str:
         parts.append(f"{draft.mean_keep:.0%}")
     if draft.precision != "native":
         parts.append(draft.precision)
+    if draft.method == "coarse" and draft.refresh:
+        parts.append(f"refresh {draft.refresh}")
     if profile.trees:
         parts.append(f"tree {draft.tree_width}")
     if profile.looks_up:

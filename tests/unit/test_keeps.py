@@ -37,6 +37,8 @@ def test_other_texts_are_refused(text: object) -> None:
 
 def test_words_tell_the_mean_and_the_range() -> None:
     assert DraftSpec(layers="0.9+2x0.3").words == "coarse 0.5 by layer 0.3-0.9"
+    assert DraftSpec(refresh=1, lookup=3).words == "coarse 0.5 refresh 1 lookup 3"
+    assert DraftSpec(method="fine", refresh=1).words == "fine 0.5"
     assert DraftSpec(method="fine", layers="0.9+2x0.3").words == "fine 0.5"
     assert DraftSpec(method="dense", precision="int8", layers="0.9+2x0.3").words == "dense int8 g32"
 
