@@ -12,14 +12,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+LAYERS = (  # of `sirius calibrate -m qwen2.5-coder-1.5b --keep 0.5`
+    "0.65+5x0.3+0.45+2x0.3+0.65+0.3+0.8+0.5+0.3+0.65+0.55+0.3+0.95+0.4+0.8+0.4+0.85+0.45+0.6+0.75+2x0.3+0.95"
+)
 METHODS = {
     "dense": "dense",
-    "plain": "sirius:confidence=0",
-    "refresh": "sirius:confidence=0:refresh=1",
-    "fading": "sirius:confidence=0:refresh=1:decay=0.8",
-    "doubt": "sirius",
-    "doubt, refresh": "sirius:refresh=1",
-    "and look-ups": "sirius:refresh=1:lookup=3",
+    "plain": "sirius:confidence=0:refresh=0:decay=1",
+    "refresh": "sirius:confidence=0:decay=1",
+    "layers": f"sirius:confidence=0:refresh=0:decay=1:layers={LAYERS}",
+    "doubt": "sirius:refresh=0:decay=1",
+    "doubt, refresh": "sirius:decay=1",
+    "doubt, refresh, look-ups": "sirius:decay=1:lookup=3",
+    "all: doubt, fading, layers": f"sirius:layers={LAYERS}",
+    "all but layers": "sirius",
+    "all but fading": f"sirius:refresh=0:decay=1:layers={LAYERS}",
+    "all but doubt": f"sirius:confidence=0:layers={LAYERS}",
 }
 
 
