@@ -22,11 +22,12 @@ METHODS = {
     "layers": f"sirius:confidence=0:refresh=0:decay=1:layers={LAYERS}",
     "doubt": "sirius:refresh=0:decay=1",
     "doubt, refresh": "sirius:decay=1",
-    "doubt, refresh, look-ups": "sirius:decay=1:lookup=3",
-    "all: doubt, fading, layers": f"sirius:layers={LAYERS}",
+    "and look-ups": "sirius:decay=1:lookup=3",
+    "all": f"sirius:layers={LAYERS}",
     "all but layers": "sirius",
     "all but fading": f"sirius:refresh=0:decay=1:layers={LAYERS}",
     "all but doubt": f"sirius:confidence=0:layers={LAYERS}",
+    "all, at 0.3": f"sirius:threshold=0.3:layers={LAYERS}",
 }
 
 
@@ -34,7 +35,7 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     lines = ["| draft | score | less than dense | AAL | effective read | corrected |", "|---|---|---|---|---|---|"]
     for name, one in found.items():
         less = one["difference"]
-        lost = f"{-less['value']:.3f} ({-less['high']:.3f} to {-less['low']:.3f})" if less else ""
+        lost = f"{-less['value']:z.3f} ({-less['high']:z.3f} to {-less['low']:z.3f})" if less else ""
         advance = f"{one['aal']:.1f}" if one["aal"] else "1"
         corrected = f"{one['corrected_fraction']:.1%}" if one["corrected_fraction"] is not None else ""
         read = f"{one['effective_read']:.2f}"
