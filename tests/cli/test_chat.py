@@ -139,7 +139,7 @@ def test_drafts_may_be_trees(run_chat: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert engine.profile.trees
     monkeypatch.setenv("SIRIUS_TREE_WIDTH", "2")
     assert run_chat("x", "--profile", "sirius", engine=engine).code == 0
-    assert engine.profile.draft.words == "coarse 0.5 tree 2"
+    assert engine.profile.draft.words == "coarse 0.5 refresh 1 tree 2"
     assert run_chat("x", "--profile", "dense", engine=engine).code == 0
     assert not engine.profile.trees
 

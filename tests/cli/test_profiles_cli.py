@@ -37,10 +37,10 @@ def test_list_shows_shipped_and_own_profiles(own: Path) -> None:
     result = sirius("list")
     assert result.exit_code == 0
     rows = {line.split()[0]: line.split() for line in result.stdout.splitlines()}
-    assert rows["sirius"][1:6] == ["coarse", "0.5", "16", "likelihood", "shipped"]
+    assert rows["sirius"][1:8] == ["coarse", "0.5", "refresh", "1", "16", "likelihood", "shipped"]
     assert rows["dense"][1:5] == ["dense", "-", "-", "shipped"]
     assert rows["exact"][1:9] == ["dense", "int4", "g32", "lookup", "3", "16", "exact", "shipped"]
-    assert rows["mine"][1:] == ["coarse", "0.5", "9", "likelihood", "own", "My", "own."]
+    assert rows["mine"][1:] == ["coarse", "0.5", "refresh", "1", "9", "likelihood", "own", "My", "own."]
 
 
 def test_a_faulty_own_profile_does_not_hide_the_others(own: Path) -> None:
@@ -67,7 +67,7 @@ def test_show_tells_origins(own: Path) -> None:
     (own / "mine.yaml").write_text("extends: sirius\ndraft:\n  keep: 0.3\n")
     lines = sirius("show", "mine", "--origin").stdout.splitlines()
     assert f"  keep: 0.3  # {own / 'mine.yaml'}:3" in lines
-    assert "  method: coarse  # profiles/sirius.yaml:7" in lines
+    assert "  method: coarse  # profiles/sirius.yaml:8" in lines
     origins = data("show", "mine", "--origin", "--json")["origins"]
     assert origins["draft.keep"] == f"{own / 'mine.yaml'}:3"
     assert "origins" not in data("show", "mine", "--json")
