@@ -150,6 +150,11 @@ class Profile(_Part):
         return self.draft.lookup > 0 and self.correction.enabled
 
     @property
+    def refreshes(self) -> bool:
+        """Whether checks choose the neurons of drafts anew."""
+        return self.draft.method == "coarse" and self.draft.refresh > 0 and self.corrects
+
+    @property
     def trees(self) -> bool:
         """Whether windows are trees: without a check there is nothing to choose a path by."""
         return self.draft.tree_width > 1 and not self.draft.native_dense and self.correction.enabled

@@ -272,7 +272,7 @@ def _method(profile: Profile) -> str:
         parts.append(f"{draft.mean_keep:.0%}")
     if draft.precision != "native":
         parts.append(draft.precision)
-    if draft.method == "coarse" and draft.refresh:
+    if profile.refreshes:
         parts.append(f"refresh {draft.refresh}")
     if profile.trees:
         parts.append(f"tree {draft.tree_width}")

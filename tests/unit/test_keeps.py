@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sirius_cli.core.keeps import allocate, parse_keeps, spell_keeps
-from sirius_cli.core.profile import DraftSpec
+from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
 
 KEEPS = st.integers(1, 10_000).map(lambda parts: parts / 10_000)
 GRID = (0.25, 0.5, 0.75, 1.0)
@@ -33,6 +33,13 @@ def test_equal_neighbours_are_told_once() -> None:
 def test_other_texts_are_refused(text: object) -> None:
     with pytest.raises(ValidationError, match=r"Input should be none, or keeps above 0 and at most 1 with \+ between"):
         DraftSpec.model_validate({"layers": text})
+
+
+def test_nothing_is_chosen_anew_without_a_check() -> None:
+    coarse = Profile(draft=DraftSpec(refresh=1))
+    assert coarse.refreshes
+    assert not coarse.model_copy(update={"correction": CorrectionSpec(enabled=False)}).refreshes
+    assert not Profile(draft=DraftSpec(method="fine", refresh=1)).refreshes
 
 
 def test_words_tell_the_mean_and_the_range() -> None:

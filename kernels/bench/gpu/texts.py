@@ -1,6 +1,7 @@
 """Whole answers of a toy model: windows as a GPU replays them write what the plain loop writes on torch's ops."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -67,8 +68,8 @@ def _engine(config: dict[str, Any], device: torch.device, impl: Impl) -> Engine:
         return Engine.load_random(config, name="toy", profile=dense, device=str(device), dtype="float32")
 
 
-def cases(device: torch.device, *, small: bool) -> Iterator[tuple[str, Any]]:
+def cases(device: torch.device, *, small: bool) -> Iterator[tuple[str, Callable[[], None]]]:
     """A check of each draft, by name."""
     texts = Texts(device, small=small)
     for draft in DRAFTS:
-        yield f"text, {draft}", lambda draft=draft: texts.check(draft)
+        yield f"text, {draft}", partial(texts.check, draft)
