@@ -1,6 +1,6 @@
 """Launch configurations that were found by trying, one file a GPU in ``tuned/``; everything else is computed.
 
-``kernels/bench/gpu/suite.py`` writes such files. Nothing is tried while a user waits.
+``kernels/bench/suite.py`` writes such files. Nothing is tried while a user waits.
 """
 
 import json

@@ -12,7 +12,7 @@ pytest.importorskip("triton", reason="Triton has no wheel for this platform")
 
 
 def suite(out: Path, *more: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "kernels/bench/gpu/suite.py", "--dry-run", "--out", str(out), *more]
+    command = [sys.executable, "kernels/bench/suite.py", "--dry-run", "--out", str(out), *more]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -33,7 +33,7 @@ def test_the_gpu_suite_runs_dry(tmp_path):
 
 def test_the_gpu_suite_stops_at_a_wrong_result_and_reports_no_speed(tmp_path):
     code = (
-        "import sys; sys.path.insert(0, 'kernels/bench/gpu')\n"
+        "import sys; sys.path.insert(0, 'kernels/bench')\n"
         f"sys.argv = ['suite.py', '--dry-run', '--out', {str(tmp_path)!r}]\n"
         "import suite\n"
         "from sirius_kernels.linear import gpu\n"
@@ -50,8 +50,8 @@ def test_the_gpu_suite_stops_at_a_wrong_result_and_reports_no_speed(tmp_path):
 
 
 def test_time_without_kernels_is_what_no_kernel_covers(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "kernels/bench/gpu"))
-    from gaps import share_without_kernels
+    monkeypatch.syspath_prepend(str(ROOT / "kernels/bench"))
+    from gpu.gaps import share_without_kernels
 
     spans = [(0, 10), (5, 3), (12, 4), (14, 6)]  # start and length
     events = [{"cat": "kernel", "ts": start, "dur": length} for start, length in spans]

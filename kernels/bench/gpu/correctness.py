@@ -8,10 +8,10 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-import texts
 import torch
-from codes import random_codes
 
+from gpu import texts
+from gpu.codes import random_codes
 from sirius_kernels.attention.op import attention
 from sirius_kernels.contracts import Onto
 from sirius_kernels.linear.op import linear

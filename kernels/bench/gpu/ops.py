@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from clock import Clock, Times
 from torch.nn import functional
 
+from gpu.clock import Clock, Times
 from sirius_kernels.attention.op import attention
 from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_hidden

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from clock import Clock, Times
-from codes import random_codes
 
+from gpu.clock import Clock, Times
+from gpu.codes import random_codes
 from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
 from sirius_cli.engine.drafts import make_policy
 from sirius_cli.engine.drafts.policy import DraftPolicy, WeightSizes

@@ -10,10 +10,10 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from clock import Clock
-from codes import random_codes
 from triton.runtime.errors import OutOfResources
 
+from gpu.clock import Clock
+from gpu.codes import random_codes
 from sirius_kernels import tuned
 from sirius_kernels.contracts import Onto
 from sirius_kernels.gpu_config import DownConfig, RowsConfig

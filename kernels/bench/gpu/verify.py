@@ -7,8 +7,9 @@ import multiprocessing
 import os
 from dataclasses import dataclass
 
-import correctness
 import torch
+
+from gpu import correctness
 
 _MOST_PROCESSES = 16  # each holds half a gigabyte of the GPU
 

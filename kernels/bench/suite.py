@@ -1,6 +1,6 @@
 """All that a GPU has to say, in one command: are the kernels right, how fast are they, and what does it add up to.
 
-    python kernels/bench/gpu/suite.py --out DIR [--dry-run] [--tune]
+    python kernels/bench/suite.py --out DIR [--dry-run] [--tune]
 
 No network, no weights; made to take less than nine minutes on an H100. Where a result is wrong it names all that are,
 and reports no speed. ``DIR`` gets ``results.json``, ``report.md``, a profile of one window, and with ``--tune`` a file
@@ -25,16 +25,14 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 from unittest.mock import patch  # noqa: E402
 
-import ops  # noqa: E402
-import steps  # noqa: E402
 import torch  # noqa: E402
 import triton  # noqa: E402
-import tune  # noqa: E402
-from clock import Clock  # noqa: E402
-from gaps import gap_share  # noqa: E402
-from texts import SMALL_MODEL  # noqa: E402
-from verify import verify  # noqa: E402
 
+from gpu import ops, steps, tune  # noqa: E402
+from gpu.clock import Clock  # noqa: E402
+from gpu.gaps import gap_share  # noqa: E402
+from gpu.texts import SMALL_MODEL  # noqa: E402
+from gpu.verify import verify  # noqa: E402
 from sirius_cli.engine import device as engine_device  # noqa: E402
 from sirius_cli.engine.backend import Ops  # noqa: E402
 from sirius_cli.services.bench.shapes import find_shape  # noqa: E402
