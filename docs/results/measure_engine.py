@@ -65,7 +65,7 @@ def prime(engines: dict[str, Any], shots: list[dict[str, str]]) -> None:
 
 
 def answer(engine: Any, prompt: list[int], limit: int) -> dict[str, Any]:
-    from sirius_cli.core.events import Committed, Drafted
+    from sirius_cli.core.events import Committed
     from sirius_cli.core.metrics import fold
     from sirius_cli.core.request import GenerationRequest
 
@@ -76,7 +76,7 @@ def answer(engine: Any, prompt: list[int], limit: int) -> dict[str, Any]:
         "ids": ids,
         "tokens_per_second": metrics.decode_tokens_per_second,
         "advances": metrics.advances,
-        "draft_steps": sum(len(event.token_ids) for event in events if isinstance(event, Drafted)),
+        "passes": passes(events),
         "effective_density": metrics.effective_density,
         "effective_read": metrics.effective_read,
         "corrected_fraction": metrics.corrected_fraction,
@@ -84,6 +84,19 @@ def answer(engine: Any, prompt: list[int], limit: int) -> dict[str, Any]:
         "check_ms": metrics.check_ms,
         "reused": events[0].reused_tokens,
     }
+
+
+def passes(events: list[Any]) -> dict[str, tuple[int, float]]:
+    """Number and seconds of draft steps, of dense steps of one token, and of checks of several."""
+    from sirius_cli.core.events import Checked, Drafted
+
+    checked = [event for event in events if isinstance(event, Checked)]
+    found = {
+        "draft step": [(event.passes, event.seconds) for event in events if isinstance(event, Drafted)],
+        "dense step": [(1, event.seconds) for event in checked if not event.drafted],
+        "check": [(1, event.seconds) for event in checked if event.drafted],
+    }
+    return {kind: (sum(n for n, _ in each), sum(t for _, t in each)) for kind, each in found.items()}
 
 
 class Clock:
@@ -152,6 +165,25 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(ordered):.3f} (10-90 %: {low:.3f} to {high:.3f}, n {len(ordered)})"
 
 
+def by_steps(rows: list[dict[str, Any]], method: str) -> list[float]:
+    """Tokens a second over dense decoding if every pass cost what its kind does in the median: no clock's noise.
+
+    The passes are counted. A dense step costs 1; the others' costs, over a dense step of the same prompt, are medians
+    over prompts.
+    """
+
+    def mean(row: dict[str, Any], name: str, kind: str) -> float | None:
+        count, seconds = row[name]["passes"][kind]
+        return seconds / count if count else None
+
+    costs = {"dense step": 1.0}
+    for kind in ("draft step", "check"):
+        pairs = [(mean(row, method, kind), mean(row, "dense", "dense step")) for row in rows]
+        costs[kind] = statistics.median([a / b for a, b in pairs if a and b] or [1.0])
+    spent = [sum(costs[kind] * count for kind, (count, _) in row[method]["passes"].items()) for row in rows]
+    return [sum(row[method]["advances"]) / cost for row, cost in zip(rows, spent, strict=True)]
+
+
 def summarise(path: Path) -> None:
     rows = questions(path)
     report = sys.stdout.write
@@ -165,6 +197,8 @@ def summarise(path: Path) -> None:
             if ratios and base != other:
                 report(f"{other}: tok/s over {base} {spread(ratios)}\n")
         if other != "transformers":
+            steps = by_steps(both, other)
+            report(f"{other}: the same by steps {spread(steps)}, lowest {min(steps):.3f}\n")
             advances = [advance for row in both for advance in row[other]["advances"]]
             report(f"{other}: AAL {sum(advances) / len(advances):.2f} over {len(advances)} checks\n")
             for name, key in (("draft step", "draft_step_ms"), ("check", "check_ms")):

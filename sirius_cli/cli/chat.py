@@ -44,6 +44,7 @@ def chat(
     draft_int8: options.DraftInt8 = None,
     draft_lookup: options.DraftLookup = None,
     tree_width: options.TreeWidth = None,
+    tree_split: options.TreeSplit = None,
     window: options.Window = None,
     plan_for: options.PlanFor = None,
     confidence: options.Confidence = None,

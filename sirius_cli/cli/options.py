@@ -87,6 +87,9 @@ DraftLookup = Annotated[
 TreeWidth = Annotated[
     int | None, _option("--tree-width", help="Paths that a draft follows side by side, 1 to 16; 1: a chain.")
 ]
+TreeSplit = Annotated[
+    float | None, _option("--tree-split", help="Least likelihood of a tree's path over the likeliest's; 0: any.")
+]
 Window = Annotated[
     str | None,
     _option("--window", metavar="N|auto", help="Tokens per check; auto plans them from costs and acceptance."),
@@ -158,6 +161,7 @@ _OVERRIDES = (
     _Override("--draft-int8", "draft.int8"),
     _Override("--draft-lookup", "draft.lookup"),
     _Override("--tree-width", "draft.tree_width"),
+    _Override("--tree-split", "draft.tree_split"),
     _Override("--spr", "draft.keep", lambda sparsity: round(1.0 - sparsity, 12)),
     _Override("--window", "correction.window", value_of),
     _Override("--kernel-size", "correction.window", value_of),

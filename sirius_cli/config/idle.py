@@ -10,12 +10,20 @@ from sirius_cli.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Why a value has no effect; it has one once ``setting`` is ``value``, as in the shipped ``profile``."""
+    """Why a value has no effect.
+
+    It has one once ``setting`` is ``value``, as in the shipped ``profile``; empty where no shipped one has it.
+    """
 
     reason: str
     setting: str
     value: str
-    profile: str
+    profile: str = ""
+
+    @property
+    def hint(self) -> str:
+        """What to type instead."""
+        return f"add --{self.setting} {self.value}" + (f", or choose --profile {self.profile}" if self.profile else "")
 
 
 _DENSE = Idle("a dense draft uses all neurons", "method", "coarse", "sirius")
@@ -24,6 +32,7 @@ _NOT_COARSE = Idle("only a coarse draft chooses neurons for a whole text", "meth
 _NATIVE = Idle("drafts read the weights as they are", "draft-precision", "int4", "exact")
 _NO_INT4 = Idle("only an int4 copy has matrices that could keep more bits", "draft-precision", "int4", "exact")
 _NO_STEPS = Idle("a draft of all weights as they are is no cheaper in a tree", "method", "coarse", "sirius")
+_CHAIN = Idle("a chain is one path", "tree-width", "4")
 _EXACT = Idle("the exact rule knows no likelihood", "accept", "likelihood", "sirius")
 
 # Windows, rules and confidences are not here: the dashboard can switch checks on.
@@ -34,6 +43,7 @@ _RULES: dict[str, tuple[Callable[[Profile], bool], Idle]] = {
     "draft.group": (lambda profile: profile.draft.precision == "native", _NATIVE),
     "draft.int8": (lambda profile: profile.draft.precision != "int4", _NO_INT4),
     "draft.tree_width": (lambda profile: profile.draft.native_dense, _NO_STEPS),
+    "draft.tree_split": (lambda profile: profile.draft.tree_width == 1 or profile.draft.native_dense, _CHAIN),
     "correction.threshold": (lambda profile: profile.correction.accept == "exact", _EXACT),
     "correction.temperature": (lambda profile: profile.correction.accept == "exact", _EXACT),
 }
@@ -63,5 +73,5 @@ def refuse_idle_flags(resolved: ResolvedProfile) -> None:
         if origin.startswith("flag ") and (found := idle(key, resolved.profile)):
             raise UsageError(
                 f"{origin.removeprefix('flag ')} has no effect in the profile {resolved.profile.name}: {found.reason}",
-                f"add --{found.setting} {found.value}, or choose --profile {found.profile}",
+                found.hint,
             )

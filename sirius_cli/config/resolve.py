@@ -25,6 +25,7 @@ _VARIABLES = {
     "draft.int8": "SIRIUS_DRAFT_INT8",
     "draft.lookup": "SIRIUS_DRAFT_LOOKUP",
     "draft.tree_width": "SIRIUS_TREE_WIDTH",
+    "draft.tree_split": "SIRIUS_TREE_SPLIT",
     "correction.window": "SIRIUS_WINDOW",
     "correction.plan_for": "SIRIUS_PLAN_FOR",
     "correction.confidence": "SIRIUS_CONFIDENCE",

@@ -47,6 +47,9 @@ class DraftSpec(_Part):
     tree_width: int = Field(
         default=1, ge=1, le=16, description="with a check: paths that are drafted side by side; 1: a chain"
     )
+    tree_split: float = Field(
+        default=0.1, ge=0.0, le=1.0, description="of a tree: least likelihood of a path over the likeliest's; 0: any"
+    )
 
     @field_validator("int8", mode="plain")
     @classmethod

@@ -293,7 +293,7 @@ class Engine(Measured):
         lookup = draft.lookup if profile.looks_up else 0
         if profile.trees:
             pace: Pace = tree_pace(profile, others=texts > 1, programs=self.programs and not texts)
-            return TreeLoop(*parts, pace, lookup, draft.tree_width)
+            return TreeLoop(*parts, pace, lookup, draft.tree_width, draft.tree_split)
         pace = self._experiences.pace(profile, self.draft_cost, timed=not texts)
         return CorrectionLoop(*parts, pace, lookup)
 

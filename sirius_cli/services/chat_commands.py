@@ -37,6 +37,7 @@ _SETTINGS = {
     "draft-int8": _Setting("draft.int8", str),
     "draft-lookup": _Setting("draft.lookup", int),
     "tree-width": _Setting("draft.tree_width", int),
+    "tree-split": _Setting("draft.tree_split", float),
     "window": _Setting("correction.window", value_of),
     "plan-for": _Setting("correction.plan_for", str),
     "confidence": _Setting("correction.confidence", float),

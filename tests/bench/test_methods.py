@@ -50,8 +50,10 @@ def test_look_ups_alone_are_compared_with_dense_alone() -> None:
 
 
 def test_answers_of_drafts_that_were_others_in_older_versions_are_not_taken_over() -> None:
-    for method, changed in (("coarse", True), ("fine", False), ("dense", False)):
-        one = Method("x", resolve_profile("sirius", {"draft.method": (method, "")}, {}).profile)
+    cases = (("coarse", 1, True), ("fine", 1, False), ("dense", 1, False), ("fine", 4, True))
+    for method, width, changed in cases:
+        values = {"draft.method": (method, ""), "draft.tree_width": (width, "")}
+        one = Method("x", resolve_profile("sirius", values, {}).profile)
         decides = one.profile.model_dump_json(include={"draft", "correction"}, exclude_defaults=True)
         assert (one.digest != sha256(decides.encode()).hexdigest()[:12]) == changed
 

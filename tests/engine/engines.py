@@ -50,12 +50,14 @@ def profile(
     group: int = 32,
     lookup: int = 0,
     tree_width: int = 1,
+    tree_split: float = 0.1,
     **correction: Any,
 ) -> Profile:
     draft = DraftSpec.model_validate(
         {
             "method": method, "keep": keep, "layers": layers, "refresh": refresh, "decay": decay,
-            "precision": precision, "group": group, "lookup": lookup, "tree_width": tree_width,
+            "precision": precision, "group": group, "lookup": lookup,
+            "tree_width": tree_width, "tree_split": tree_split,
         }
     )  # fmt: skip
     return Profile(draft=draft, correction=CorrectionSpec(**correction))

@@ -28,8 +28,8 @@ def draft_logits(path, seed):
     return 2 * torch.randn(VOCABULARY, generator=g)
 
 
-def grown(width, limit, seed, *, confidence=0.0, ends=lambda path: False, root=1):
-    growth = Growth(root, width, limit, confidence)
+def grown(width, limit, seed, *, split=0.0, confidence=0.0, ends=lambda path: False, root=1):
+    growth = Growth(root, width, split, limit, confidence)
     while growth.goes_on:
         tree = growth.tree
         logits = torch.stack([draft_logits(tree.tokens(tree.path(node)), seed) for node in growth.level])
@@ -64,16 +64,17 @@ def test_a_tree_knows_its_paths():
 
 
 @fuzz
-@given(width=st.integers(1, 8), limit=st.integers(1, 5), seed=st.integers(0, 999))
-def test_every_level_is_the_best_of_all_that_can_follow_the_level_before(width, limit, seed):
-    tree = grown(width, limit, seed)
+@given(width=st.integers(1, 8), limit=st.integers(1, 5), seed=st.integers(0, 999), split=st.sampled_from([0, 0.2, 1]))
+def test_every_level_is_the_best_of_all_that_can_follow_the_level_before(width, limit, seed, split):
+    tree = grown(width, limit, seed, split=split)
     level = {(1,): 0.0}
     for depth in range(1, limit + 1):
         following = {}
         for path, score in level.items():
             for token, likely in enumerate(draft_logits(path, seed).double().log_softmax(-1).tolist()):
                 following[(*path, token)] = score + likely
-        level = dict(sorted(following.items(), key=lambda item: -item[1])[:width])
+        best = sorted(following.items(), key=lambda item: -item[1])[:width]
+        level = {path: score for path, score in best if math.exp(score - best[0][1]) >= split}
         found = [node for node, it in enumerate(tree.nodes) if it.depth == depth]
         assert [tuple(tree.tokens(tree.path(node))) for node in found] == list(level)
         for node, score in zip(found, level.values(), strict=True):
@@ -106,6 +107,19 @@ def test_nothing_follows_a_stop_and_the_best_path_that_stops_ends_the_tree(width
         live = [n for n, node in enumerate(tree.nodes) if node.depth == tree.depth and n not in closed]
         best = max(tree.nodes[number].score for number in closed)
         assert all(tree.nodes[number].score <= best for number in live)
+
+
+@fuzz
+@given(width=st.integers(2, 8), seed=st.integers(0, 999))
+def test_a_draft_that_is_sure_goes_on_as_a_chain(width, seed):
+    growth = Growth(1, width, 0.1, 4, 0.0)
+    for sure in (20.0, 0.0, 20.0):
+        logits = torch.stack([draft_logits(growth.tree.tokens(growth.tree.path(n)), seed) for n in growth.level])
+        logits[:, 2] += sure
+        before = len(growth.level)
+        growth.extend(logits, lambda path: False)
+        if sure:
+            assert len(growth.level) <= before  # every path goes on, and none gets a sibling
 
 
 def test_a_tree_in_doubt_stays_short():

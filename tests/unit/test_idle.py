@@ -56,6 +56,13 @@ def test_what_a_profile_says_itself_is_no_mistake() -> None:
     refuse_idle_flags(profile)
 
 
+def test_a_chain_splits_nowhere() -> None:
+    with pytest.raises(UsageError, match="a chain is one path") as refused:
+        check("sirius", draft_tree_split=0.2)
+    assert refused.value.hint == "add --tree-width 4"
+    check("sirius", draft_tree_split=0.2, draft_tree_width=4)
+
+
 def test_one_keep_has_no_effect_beside_those_by_layer() -> None:
     with pytest.raises(UsageError, match="every layer has a keep of its own") as refused:
         check("sirius", draft_layers="24x0.5", draft_keep=0.4)

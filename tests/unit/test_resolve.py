@@ -78,6 +78,7 @@ def test_every_value_has_its_origin(fields: set[str]) -> None:
         "draft.int8": "head",
         "draft.lookup": 3,
         "draft.tree_width": 4,
+        "draft.tree_split": 0.2,
         "correction.enabled": False,
         "correction.window": 3,
         "correction.plan_for": "read",
@@ -109,6 +110,7 @@ def test_every_variable_is_heard() -> None:
         "SIRIUS_DRAFT_INT8": "down+head",
         "SIRIUS_DRAFT_LOOKUP": "4",
         "SIRIUS_TREE_WIDTH": "8",
+        "SIRIUS_TREE_SPLIT": "0.2",
         "SIRIUS_WINDOW": "auto",
         "SIRIUS_PLAN_FOR": "read",
         "SIRIUS_CONFIDENCE": "0.5",
@@ -130,6 +132,7 @@ def test_every_variable_is_heard() -> None:
         "int8": "head+down",
         "lookup": 4,
         "tree_width": 8,
+        "tree_split": 0.2,
     }
     correction = {
         "enabled": False,

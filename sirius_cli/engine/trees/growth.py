@@ -14,15 +14,18 @@ Ends = Callable[[Sequence[int]], bool]
 class Growth:
     """A tree that grows level by level, up to ``width`` nodes each and ``limit`` levels, by a draft's best paths.
 
-    A path's score is the draft's probability of all of it. Paths that end the text are not continued. The tree is done
+    A path's score is the draft's probability of all of it. One is followed beside the best of its level if it has at
+    least ``split`` times that score, so that a draft that is sure of itself goes on as a chain (a relative form of the
+    dynamic trees of Li et al., EAGLE-2, arXiv 2406.16858). Paths that end the text are not continued. The tree is done
     once the best of all paths has ended, or all paths that are left together are less likely than ``confidence``: with
     a width of 1 these are the ends of a drafted chain.
     """
 
-    def __init__(self, root: int, width: int, limit: int, confidence: float) -> None:
+    def __init__(self, root: int, width: int, split: float, limit: int, confidence: float) -> None:
         self.tree = Tree(root)
         self.level = [0]
         self._width, self._limit, self._confidence = width, limit, confidence
+        self._margin = -math.log(split) if split else math.inf
         self._open = {0}
         self._closed: list[int] = []
 
@@ -42,10 +45,11 @@ class Growth:
         parents = [self.level[row] for row in rows]
         likely, tokens = logits[rows].log_softmax(-1).topk(min(self._width, logits.shape[-1]))
         scores = likely + torch.tensor(self._scores(parents), dtype=torch.double, device=logits.device)[:, None]
-        best = scores.flatten().topk(min(self._width, scores.numel()))
+        best, places = scores.flatten().topk(min(self._width, scores.numel()))
+        places = places[best >= best[0] - self._margin]
         found = zip(
-            best.indices.tolist(), best.values.tolist(), tokens.flatten()[best.indices].tolist(),
-            likely.flatten()[best.indices].exp().tolist(), strict=True,
+            places.tolist(), scores.flatten()[places].tolist(), tokens.flatten()[places].tolist(),
+            likely.flatten()[places].exp().tolist(), strict=True,
         )  # fmt: skip
         across = tokens.shape[1]
         self.level = [self.tree.add(parents[at // across], token, p, score) for at, score, token, p in found]

@@ -20,12 +20,13 @@ from sirius_cli.engine.trees.verdict import walk
 
 @dataclass
 class TreeLoop(CorrectionLoop):
-    """Decodes one row at a time, with a check, by trees of up to ``width`` nodes a level.
+    """Decodes one row at a time, with a check, by trees of up to ``width`` nodes a level, as ``split`` has it.
 
     What is looked up is a chain. It is looked for where a window begins: further down there are several texts.
     """
 
     width: int = 1
+    split: float = 0.0
 
     def step(self) -> Iterator[StepEvent]:
         """A whole window. Of a tree, every step is told as it is taken, and the path once it is known."""
@@ -34,7 +35,7 @@ class TreeLoop(CorrectionLoop):
         (draft,) = self._drafts
         row = draft.row
         if draft.goes_on:
-            growth = Growth(row.ids[-1], self.width, draft.limit, self.spec.confidence)
+            growth = Growth(row.ids[-1], self.width, self.split, draft.limit, self.spec.confidence)
             while growth.goes_on:
                 yield self._grow(row, growth)
             events = self._check_tree(row, growth.tree)

@@ -26,6 +26,7 @@ _SHORT = {
     "int8": "draft.int8",
     "lookup": "draft.lookup",
     "tree_width": "draft.tree_width",
+    "tree_split": "draft.tree_split",
     "window": "correction.window",
     "plan_for": "correction.plan_for",
     "confidence": "correction.confidence",
@@ -34,8 +35,8 @@ _SHORT = {
     "accept_temperature": "correction.temperature",
     "correction": "correction.enabled",
 }
-_SINCE = {"coarse": "weighed by down rows", "int4": "rounded by a text"}
-"""How neurons are chosen and weights rounded now, where it was otherwise once."""
+_SINCE = {"coarse": "weighed by down rows", "int4": "rounded by a text", "tree": "split by likelihood"}
+"""How neurons are chosen, weights rounded and trees grown now, where it was otherwise once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Method:
         """
         draft = self.profile.draft
         decides = self.profile.model_dump_json(include={"draft", "correction"}, exclude_defaults=True)
-        decides += "".join(_SINCE.get(kind, "") for kind in (draft.method, draft.precision))
+        kinds = (draft.method, draft.precision, "tree" if self.profile.trees else "chain")
+        decides += "".join(_SINCE.get(kind, "") for kind in kinds)
         return sha256(decides.encode()).hexdigest()[:12]
 
 

@@ -97,7 +97,7 @@ def flattened(profile: Profile) -> dict[str, str]:
     idle |= {"keep", "refresh", "decay"} if draft.method == "dense" else set()
     idle |= {"keep"} if draft.keeps else {"layers"}
     idle |= set() if profile.looks_up else {"lookup"}
-    idle |= set() if profile.trees else {"tree_width"}
+    idle |= set() if profile.trees else {"tree_width", "tree_split"}
     kept = check if profile.corrects else {"enabled": False}
     named = {f"draft.{name}": value for name, value in draft.model_dump(exclude=idle).items()}
     named |= {f"correction.{name}": value for name, value in kept.items()}
