@@ -184,6 +184,7 @@ class AnswerFold:
         return Figures(
             model=about.model,
             method=_method(profile) if profile else "",
+            rule=_rule(profile) if profile else "",
             window=self._window,
             plan=brief(self._plan) if self._plan else "",
             aal=metrics.aal if self._charts.windows else None,
@@ -279,6 +280,13 @@ def _method(profile: Profile) -> str:
     if profile.looks_up:
         parts.append(f"lookup {draft.lookup}")
     return " ".join(parts) + ("" if profile.corrects else ", unchecked")
+
+
+def _rule(profile: Profile) -> str:
+    if not profile.corrects:
+        return ""
+    check = profile.correction
+    return check.accept if check.accept == "exact" else f"{check.accept} {check.threshold:g}"
 
 
 def _product(values: tuple[float, ...]) -> float:

@@ -33,12 +33,14 @@ class WindowCell:
 class Figures:
     """The figures of an answer. ``None`` stands where one is unknown or undefined.
 
-    ``window`` is the size of the newest; ``plan`` says why, where sizes are planned. ``corrected`` is a fraction of all
+    ``rule`` is that of the check, none if nothing is checked. ``window`` is the size of the newest; ``plan`` says why,
+    where sizes are planned. ``corrected`` is a fraction of all
     tokens, ``context`` and ``context_used`` are in tokens, ``memory`` in bytes.
     """
 
     model: str = ""
     method: str = ""
+    rule: str = ""
     window: int | None = None
     aal: float | None = None
     corrected: float | None = None

@@ -34,7 +34,7 @@ LAST_ONE = WindowCell(2, 15, 14, 15, True, False)
 HALF = WindowCell(3, 15, 8, 9, True, False)
 NOTHING_LEFT = WindowCell(4, 15, 0, 1, True, True)
 FIGURES = Figures(
-    "SmolLM2-135M", "coarse 50%", 16, 7.25, 0.042, 119.6, 312, 31.24, 0.621, 0.58, 400, 8192, 1_200_000_000
+    "SmolLM2-135M", "coarse 50%", "likelihood 0.1", 16, 7.25, 0.042, 119.6, 312, 31.24, 0.621, 0.58, 400, 8192, 1_200_000_000
 )
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 PANEL = Panel(
@@ -132,9 +132,10 @@ def test_layers_that_nobody_has_told_of() -> None:
 
 
 def test_the_table_of_figures() -> None:
-    assert text(table(Shown(FIGURES, 17.0), Size(42, 8), BLOCKS)) == [
+    assert text(table(Shown(FIGURES, 17.0), Size(42, 9), BLOCKS)) == [
         "model      SmolLM2-135M",
-        "method     coarse 50%, window 16",
+        "method     coarse 50%",
+        "check      likelihood 0.1, window 16",
         "tokens     312        AAL        7.2",
         "tok/s      31.2       vs dense   1.84x",
         "corrected  4.2%       TTFT       120 ms",
@@ -146,25 +147,25 @@ def test_the_table_of_figures() -> None:
 
 def test_a_plan_has_a_line_of_its_own() -> None:
     planned = replace(FIGURES, plan="drafts cost 0.29, 97 % accepted")
-    lines = text(table(Shown(planned, 17.0), Size(42, 9), BLOCKS))
-    assert lines[1:3] == ["method     coarse 50%, window 16", "plan       drafts cost 0.29, 97 % accepted"]
-    assert len(lines) == 9
+    lines = text(table(Shown(planned, 17.0), Size(42, 10), BLOCKS))
+    assert lines[2:4] == ["check      likelihood 0.1, window 16", "plan       drafts cost 0.29, 97 % accepted"]
+    assert len(lines) == 10
     assert " · drafts cost 0.29, 97 % accepted · AAL 7.2" in summary(Shown(planned, 17.0), 200)
 
 
 def test_nothing_is_known_at_first() -> None:
-    lines = text(table(Shown(Figures(), None), Size(42, 8), HASHES))
-    assert [line.split()[-1] for line in lines] == ["-", "-", "-", "-", "-", "-", "-", "-"]
+    lines = text(table(Shown(Figures(), None), Size(42, 9), HASHES))
+    assert [line.split()[-1] for line in lines] == ["-"] * 9
     assert all(line.isascii() for line in lines)
     assert summary(Shown(Figures(), None), 80) == ""
 
 
 def test_a_narrow_table_has_a_line_for_each() -> None:
-    assert len(table(Shown(FIGURES, None), Size(30, 20), BLOCKS)) == 12
+    assert len(table(Shown(FIGURES, None), Size(30, 20), BLOCKS)) == 13
 
 
 def test_names_are_shown_and_not_obeyed() -> None:
-    lines = text(table(Shown(Figures(model="a\x1b[31m[red]b\nc"), None), Size(42, 8), BLOCKS))
+    lines = text(table(Shown(Figures(model="a\x1b[31m[red]b\nc"), None), Size(42, 9), BLOCKS))
     assert lines[0] == "model      a␛[31m[red]b c"
 
 

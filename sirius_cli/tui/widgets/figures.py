@@ -56,7 +56,11 @@ def shown(panel: Panel) -> Shown:
 def table(part: Shown, size: Size, signs: BarSigns) -> list[Line]:
     """The figures as labels and values."""
     figures = part.figures
-    lines = [_one("model", one_line(figures.model) or _UNKNOWN), _one("method", method(figures) or _UNKNOWN)]
+    lines = [
+        _one("model", one_line(figures.model) or _UNKNOWN),
+        _one("method", figures.method or _UNKNOWN),
+        _one("check", _check(figures) or _UNKNOWN),
+    ]
     lines += [_one("plan", one_line(figures.plan))] if figures.plan else []
     pairs = list(_pairs(part))
     for left, right in zip(pairs[::2], pairs[1::2], strict=True):
@@ -64,9 +68,8 @@ def table(part: Shown, size: Size, signs: BarSigns) -> list[Line]:
     return [*lines, _context(figures, signs), _one("memory", _size(figures.memory))]
 
 
-def method(figures: Figures) -> str:
-    """The method with its window."""
-    return figures.method if figures.window is None else f"{figures.method}, window {figures.window}"
+def _check(figures: Figures) -> str:
+    return ", ".join(filter(None, (figures.rule, _known("window {}", figures.window))))
 
 
 def summary(part: Shown, cells: int) -> str:
@@ -86,8 +89,8 @@ class FiguresTable(Lines[Shown]):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"figures--label", "figures--value", "figures--full", "figures--empty"}
     DEFAULT_CSS = """
     FiguresTable {
-        height: 8;
-        &.-planned { height: 9; }
+        height: 9;
+        &.-planned { height: 10; }
         .figures--label { color: $mark-reference; }
         .figures--full { color: $mark-accepted; }
         .figures--empty { color: $mark-axis; }
@@ -133,7 +136,7 @@ def _pairs(part: Shown) -> Iterator[Pair]:
 
 def _facts(part: Shown) -> Iterator[str]:
     figures = part.figures
-    yield method(figures)
+    yield figures.method + _known(", window {}", figures.window)
     yield f"{figures.tokens} tokens" if figures.tokens else ""
     yield _known("{:.1f} tok/s", figures.tokens_per_second) + _known(" ({:.2f}x dense)", part.speedup)
     yield one_line(figures.plan)

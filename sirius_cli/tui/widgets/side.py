@@ -25,7 +25,7 @@ class Side(VerticalScroll, can_focus=False):
         ReadChart, RateChart { height: 1fr; min-height: 6; max-height: 16; }
         LayerActivity { height: 5; }
         &.-low LayerActivity { display: none; }
-        &.-two { layout: grid; grid-size: 2; grid-rows: 9 1fr 5; grid-gutter: 0 2; }
+        &.-two { layout: grid; grid-size: 2; grid-rows: 10 1fr 5; grid-gutter: 0 2; }
         &.-two FiguresTable { column-span: 2; }
         &.-two LayerActivity { display: block; }
     }
