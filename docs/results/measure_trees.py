@@ -1,8 +1,8 @@
-"""What trees gain over chains: advance, bytes read and speed by width, on the first questions of a file.
+"""What trees gain over chains: advance, bytes read and speed by width and split, on the first questions of a file.
 
     python docs/results/measure_trees.py --model FOLDER --data QUESTIONS.jsonl --shots SHOTS.jsonl --out TREES.jsonl
 
-Every answer is a line of JSON in the output file: the rule, the width, the question, its tokens, seconds, draft steps,
+Every answer is a line of JSON in the output file: the rule, the tree, the question, its tokens, seconds, draft steps,
 nodes and advances. Answers that the file has already are not made again, so a run that was stopped goes on. Of a chain,
 `offers` counts the corrections that left a drafted rest behind, and `reused` the tokens of these rests that the text
 then went on with at once: what offering them again could have gained. At the end a table of all answers goes to
@@ -30,9 +30,11 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.5)
     parser.add_argument("--window", type=int, default=16)
     parser.add_argument("--widths", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--splits", type=float, nargs="+", default=[0.1], help="tree_split of each width above 1")
     parser.add_argument("--rules", nargs="+", default=["likelihood", "exact"])
     args = parser.parse_args()
-    wanted = [(rule, width, question) for question in range(args.limit) for rule in args.rules for width in args.widths]
+    shapes = [(width, split) for width in args.widths for split in (args.splits if width > 1 else [0.0])]
+    wanted = [(rule, *shape, question) for question in range(args.limit) for rule in args.rules for shape in shapes]
     done = {_key(one) for one in _read(args.out)}
     left = [one for one in wanted if one not in done]
     if left:
@@ -44,17 +46,18 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def _key(record: dict[str, Any]) -> tuple[str, int, int]:
-    return record["rule"], record["width"], record["question"]
+def _key(record: dict[str, Any]) -> tuple[str, int, float, int]:
+    return record["rule"], record["width"], record["split"], record["question"]
 
 
-def _measure(args: argparse.Namespace, left: list[tuple[str, int, int]]) -> None:
+def _measure(args: argparse.Namespace, left: list[tuple[str, int, float, int]]) -> None:
     engine = _engine(args.model)
     prompts = _prompts(engine, args)
     with args.out.open("a") as out:
-        for rule, width, question in left:
-            figures = _answer(engine, prompts[question], args, rule, width)
-            out.write(json.dumps({"rule": rule, "width": width, "question": question, **figures}) + "\n")
+        for rule, width, split, question in left:
+            case = {"rule": rule, "width": width, "split": split, "question": question}
+            figures = _answer(engine, prompts[question], args, rule, width, split)
+            out.write(json.dumps({**case, **figures}) + "\n")
             out.flush()
 
 
@@ -73,14 +76,16 @@ def _prompts(engine: Any, args: argparse.Namespace) -> list[list[int]]:
     return [engine.tokens.encode(f"{head}{question}\nAnswer:", special=True) for question in questions]
 
 
-def _answer(engine: Any, prompt: list[int], args: argparse.Namespace, rule: str, width: int) -> dict[str, Any]:
+def _answer(
+    engine: Any, prompt: list[int], args: argparse.Namespace, rule: str, width: int, split: float
+) -> dict[str, Any]:
     from sirius_cli.config.resolve import resolve_profile
     from sirius_cli.core.events import Checked, Committed, Drafted
     from sirius_cli.core.metrics import fold
     from sirius_cli.core.request import GenerationRequest
 
     values = {
-        "draft.method": "coarse", "draft.keep": args.keep, "draft.tree_width": width,
+        "draft.method": "coarse", "draft.keep": args.keep, "draft.tree_width": width, "draft.tree_split": split,
         "correction.window": args.window, "correction.accept": rule, "correction.confidence": 0.0,
     }  # fmt: skip
     profile = resolve_profile("sirius", {key: (value, "") for key, value in values.items()}, {}).profile
@@ -125,23 +130,34 @@ def _rests(events: list[Any]) -> dict[str, int]:
 
 
 def _table(records: list[dict[str, Any]]) -> list[str]:
-    """Lines of Markdown: a rule and width a row, over the questions that all of them have answered."""
-    by_case: dict[tuple[str, int], dict[int, dict[str, Any]]] = defaultdict(dict)
+    """Lines of Markdown: a rule and a tree a row, over the questions that all of them have answered."""
+    by_case: dict[tuple[str, int, float], dict[int, dict[str, Any]]] = defaultdict(dict)
     for record in records:
-        by_case[record["rule"], record["width"]][record["question"]] = record
+        by_case[record["rule"], record["width"], record["split"]][record["question"]] = record
     common = set.intersection(*(set(answers) for answers in by_case.values()))
-    header = ("rule", "width", "answers", "AAL", "nodes a check", "effective read", "step ms", "check ms", "tok/s")
+    header = (
+        "rule",
+        "width",
+        "split",
+        "answers",
+        "AAL",
+        "nodes a check",
+        "effective read",
+        "step ms",
+        "check ms",
+        "tok/s",
+    )
     rows = [header, ("---",) * len(header)]
-    for (rule, width), answers in sorted(by_case.items()):
-        rows.append(tuple(map(str, (rule, width, len(common), *_figures([answers[i] for i in sorted(common)])))))
+    for shape, answers in sorted(by_case.items()):
+        rows.append(tuple(map(str, (*shape, len(common), *_figures([answers[i] for i in sorted(common)])))))
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    for rule in sorted({rule for rule, _ in by_case}):
-        of_rule = [answers for (name, _), answers in by_case.items() if name == rule]
+    for rule in sorted({rule for rule, *_ in by_case}):
+        of_rule = [answers for (name, *_), answers in by_case.items() if name == rule]
         same = sum(len({tuple(answers[i]["ids"]) for answers in of_rule}) == 1 for i in common)
-        chains = list(by_case[rule, 1].values())
+        chains = list(by_case[rule, 1, 0.0].values())
         offers, reused = (sum(record[name] for record in chains) for name in ("offers", "reused"))
         lines.append(
-            f"{rule}: {same} of {len(common)} answers are the same at every width; {reused} tokens of {offers} rests"
+            f"{rule}: {same} of {len(common)} answers are the same whatever the tree; {reused} tokens of {offers} rests"
         )
     return lines
 
