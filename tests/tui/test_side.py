@@ -34,7 +34,20 @@ LAST_ONE = WindowCell(2, 15, 14, 15, True, False)
 HALF = WindowCell(3, 15, 8, 9, True, False)
 NOTHING_LEFT = WindowCell(4, 15, 0, 1, True, True)
 FIGURES = Figures(
-    "SmolLM2-135M", "coarse 50%", "likelihood 0.1", 16, 7.25, 0.042, 119.6, 312, 31.24, 0.621, 0.58, 400, 8192, 1_200_000_000
+    "SmolLM2-135M",
+    "coarse 50%",
+    "likelihood 0.1",
+    16,
+    7.25,
+    0.042,
+    119.6,
+    312,
+    31.24,
+    0.621,
+    0.58,
+    400,
+    8192,
+    1_200_000_000,
 )
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 PANEL = Panel(
