@@ -1,7 +1,6 @@
 """The invariants of drafting and checking, on random tiny models."""
 
 import math
-from collections import Counter
 from itertools import chain, cycle
 
 import pytest
@@ -11,16 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import VARIANTS, VOCABULARY
 
-from sirius_cli.core.events import Checked, Committed, Drafted, Finished, Planned, Prefilled
+from sirius_cli.core.events import Checked, Committed, Drafted, Finished, Planned
 from sirius_cli.core.metrics import fold
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
-from sirius_cli.engine import correction
-from sirius_cli.engine import engine as engine_module
 from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.kv_cache import KVCache
-from sirius_cli.engine.planning import planner
 from sirius_cli.engine.planning.planner import Plan, Planner
 from sirius_cli.engine.planning.sizes import LONGEST
 
@@ -227,29 +223,6 @@ def assert_holds(engine, cache, ids):
         torch.testing.assert_close(held[:, :, : len(ids)], expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("places", [1, 2, None])
-@pytest.mark.parametrize("checked", [True, False])
-@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
-@pytest.mark.parametrize("window", [6, "auto"])
-def test_rows_of_a_batch_are_as_if_alone(window, method, checked, places, tiny_model, monkeypatch):
-    monkeypatch.setattr(planner, "_ALLOWANCE", 1.0)  # else answers as short as these could afford no draft
-    engine = make_engine(tiny_model("llama")[0], eos=frozenset(range(90, 96)))
-    chosen = profile(method, window=window, plan_for="read", enabled=checked, refresh=2, decay=0.5)
-    requests = [
-        GenerationRequest(prompt(length, seed=length), max_new_tokens=limit)
-        for length, limit in [(3, 40), (17, 5), (9, 25), (1, 1), (5, 30)]
-    ]
-    engine.profile = chosen
-    together = list(engine.generate_batch(requests, places=places))
-    for row, request in enumerate(requests):
-        alone = generate(engine, chosen, request)
-        assert ids_of(together, row) == ids_of(alone)
-        assert [e.reason for e in together if isinstance(e, Finished) and e.row == row] == [alone[-1].reason]
-        assert fold(e for e in together if e.row == row).advances == fold(alone).advances
-    if method != "dense":
-        assert {event.read == 1.0 for event in together if isinstance(event, Drafted)} == {places != 1}
-
-
 def test_a_set_is_chosen_anew_by_what_checks_have_shown(tiny_model):
     """After every second check the lists are the best of the text so far, each check having halved what was before."""
     engine = make_engine(tiny_model("llama")[0])
@@ -288,94 +261,6 @@ def scores_of(engine, ids, bounds, decay):
             statistic.scores.mul_(decay)
         start = end
     return statistic.scores
-
-
-def test_a_row_is_checked_while_others_draft_once_enough_are_ready(tiny_model, monkeypatch):
-    engine = make_engine(tiny_model("llama")[0])
-    requests = [GenerationRequest(prompt(9, seed=seed), max_new_tokens=40) for seed in range(4)]
-
-    def sizes(enough):
-        """How many rows each check had."""
-        monkeypatch.setattr(correction, "_CHECK_TOKENS", enough)
-        events = list(engine.generate_batch(requests))
-        return Counter(event.at for event in events if isinstance(event, Checked)).values()
-
-    engine.profile = profile("coarse", window=8, confidence=0.3)
-    together, apart = sizes(1000), sizes(1)
-    assert max(together) == 4
-    assert sum(together) == sum(apart)
-    assert len(apart) > len(together)
-
-
-def test_more_texts_side_by_side_than_memory_holds_are_not_begun(tiny_model, monkeypatch):
-    engine = make_engine(tiny_model("llama")[0])
-    engine.profile = profile("coarse", window=6)
-    requests = [GenerationRequest(prompt(9, seed=seed), max_new_tokens=11) for seed in range(3)]
-
-    def side_by_side(free):
-        """The most rows between their first token and their end."""
-        monkeypatch.setattr(engine_module, "free_bytes", lambda device: free)
-        at_work = most = 0
-        for event in engine.generate_batch(requests):
-            at_work += isinstance(event, Prefilled) - isinstance(event, Finished)
-            most = max(most, at_work)
-        return most
-
-    statistics = 8 * engine.model.config.intermediate_size * len(engine.model.config.layers)
-    text = 20 * engine.token_cache_bytes + statistics
-    assert [side_by_side(free) for free in (0, 2 * text, 4 * text, 4 * text - 2, 10**9)] == [1, 1, 2, 1, 3]
-
-
-@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
-def test_a_conversation_equals_starting_afresh(method, tiny_model):
-    engine = make_engine(tiny_model("llama")[0])
-    engine.profile = profile(method, window=5)
-    first = prompt(12)
-    answer = ids_of(list(engine.generate(GenerationRequest(first, max_new_tokens=11))))
-    second = (*first, *answer, *prompt(4, seed=3))
-    reused = list(engine.generate(GenerationRequest(second, max_new_tokens=20)))
-    assert reused[0].reused_tokens == len(first) + 10
-    afresh = generate(engine, engine.profile, GenerationRequest(second, max_new_tokens=20))
-    assert afresh[0].reused_tokens == 0
-    assert ids_of(reused) == ids_of(afresh)
-
-
-@pytest.mark.parametrize(("method", "reused"), [("dense", 11), ("fine", 11), ("coarse", 0)])
-def test_asking_again_returns_to_where_the_texts_part(method, reused, tiny_model):
-    engine = make_engine(tiny_model("llama")[0])
-    engine.profile = profile(method, window=5)
-    request = GenerationRequest(prompt(12), max_new_tokens=11)
-    first, again = list(engine.generate(request)), list(engine.generate(request))
-    assert ids_of(first) == ids_of(again)
-    assert again[0].reused_tokens == reused
-
-
-def test_a_sparse_answer_leaves_no_sparse_cache_behind(tiny_model):
-    engine = make_engine(tiny_model("llama")[0])
-    engine.profile = profile("coarse", keep=0.2, enabled=False)
-    answer = ids_of(list(engine.generate(GenerationRequest(prompt(12), max_new_tokens=11))))
-    engine.profile = profile("coarse", accept="exact", window=4)
-    request = GenerationRequest((*prompt(12), *answer, 5), max_new_tokens=20)
-    events = list(engine.generate(request))
-    assert events[0].reused_tokens == 12
-    assert ids_of(events) == ids_of(generate(engine, DENSE, request))
-
-
-def test_cancelling_keeps_what_was_committed(tiny_model):
-    engine = make_engine(tiny_model("llama")[0])
-    engine.profile = profile("coarse", window=5, accept="exact")
-    request = GenerationRequest(prompt(12), max_new_tokens=40)
-    events, seen = engine.generate(request), []
-    for event in events:
-        seen.append(event)
-        if len(ids_of(seen)) > 10:
-            break
-    events.close()
-    longer = GenerationRequest((*request.prompt_ids, *ids_of(seen)), max_new_tokens=10)
-    resumed = list(engine.generate(longer))
-    assert resumed[0].reused_tokens == len(longer.prompt_ids) - 1
-    whole = ids_of(generate(engine, DENSE, GenerationRequest(prompt(12), max_new_tokens=len(ids_of(seen)) + 10)))
-    assert ids_of(seen) + ids_of(resumed) == whole
 
 
 def test_a_full_context_ends_the_answer(tiny_model):
@@ -462,28 +347,6 @@ def test_a_correction_tells_the_entropy_of_the_dense_model(tiny_model):
         assert token.entropy is None or 0 < token.entropy <= math.log(VOCABULARY)
 
 
-def test_a_twin_shares_weights_and_keeps_its_own_text(tiny_model):
-    engine = make_engine(tiny_model("llama")[0])
-    twin = engine.twin(profile("coarse", accept="exact", window=4))
-    request = GenerationRequest(prompt(), max_new_tokens=12)
-    assert ids_of(list(engine.generate(request))) == ids_of(list(twin.generate(request)))
-    assert engine._text is not twin._text
-    assert engine.model is twin.model
-
-
-def test_timing_a_dense_step_changes_no_text(tiny_model):
-    engine = make_engine(tiny_model("llama")[0])
-    assert engine.dense_step_ms() is None
-    engine.profile = profile("coarse", window=4, accept="exact")
-    first = prompt(12)
-    answer = ids_of(list(engine.generate(GenerationRequest(first, max_new_tokens=11))))
-    assert engine.dense_step_ms() > 0
-    second = GenerationRequest((*first, *answer, 7), max_new_tokens=15)
-    resumed = list(engine.generate(second))
-    assert resumed[0].reused_tokens == 22
-    assert ids_of(resumed) == ids_of(generate(engine, DENSE, second))
-
-
 def test_sampling_is_reproducible_and_follows_the_seed(tiny_model):
     engine = make_engine(tiny_model("llama")[0])
     chosen = profile("coarse", window=5, accept="exact")
@@ -494,36 +357,3 @@ def test_sampling_is_reproducible_and_follows_the_seed(tiny_model):
 
     assert sample(1) == sample(1)
     assert sample(1) != sample(2)
-
-
-@pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
-@pytest.mark.parametrize("rows", [1, 3])
-def test_a_shared_prefix_is_read_once_and_changes_nothing(method, rows, tiny_model):
-    engine = make_engine(tiny_model("qwen2")[0])
-    engine.profile = profile(method, window=6)
-    prefix = prompt(20, seed=9)
-    requests = [
-        GenerationRequest((*prefix, *prompt(3 + row, seed=row)), max_new_tokens=12 + 5 * row) for row in range(rows)
-    ]
-    plain = list(engine.generate_batch(requests))
-    for _ in range(2):
-        shared = list(engine.generate_batch(requests, prefix=prefix))
-        assert {event.reused_tokens for event in shared if isinstance(event, Prefilled)} == {len(prefix)}
-        assert [ids_of(shared, row) for row in range(rows)] == [ids_of(plain, row) for row in range(rows)]
-    held = engine._prefix
-    list(engine.generate_batch(requests, prefix=prefix))
-    assert engine._prefix is held
-    with pytest.raises(ValueError, match="go on from the prefix"):
-        list(engine.generate_batch([GenerationRequest(prefix)], prefix=prefix))
-
-
-def test_another_method_does_not_take_a_prefix_that_it_has_learnt_nothing_from(tiny_model):
-    engine = make_engine(tiny_model("llama")[0])
-    prefix = prompt(20, seed=9)
-    request = GenerationRequest((*prefix, 5, 6), max_new_tokens=20)
-    engine.profile = profile("dense")
-    list(engine.generate_batch([request], prefix=prefix))
-    engine.profile = profile("coarse", window=6)
-    after = list(engine.generate_batch([request], prefix=prefix))
-    assert ids_of(after) == ids_of(generate(engine, engine.profile, request))
-    assert fold(after).advances == fold(list(engine.generate(request))).advances

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fake_feed import READY, FakeFeed
-from make_trace import PROFILE
+from make_trace import PROFILE, answer
 from textual.pilot import Pilot
 
 from sirius_cli.config.resolve import ResolvedProfile
@@ -86,3 +86,10 @@ def open_dashboard(
     actions = Actions(feed, state, setup, shelf, env={})
     defaults = Look(animate=False, refresh_hz=10)
     return Dashboard(ChatApp(actions, replace(defaults, **look)), feed)
+
+
+async def answered(dash: Dashboard, pilot: Pilot[None], prompt: str = "When does it arrive?") -> None:
+    """Ask, and get the answer of the trace."""
+    await dash.show(pilot)
+    await dash.ask(pilot, prompt)
+    await dash.tell(pilot, answer(), len(dash.feed.questions))

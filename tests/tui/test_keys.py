@@ -1,10 +1,9 @@
 """Every key does what it says."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dashboards import Dashboard, open_dashboard
+from dashboards import Dashboard, answered, open_dashboard
 from fake_feed import READY, FakeFeed, drafting, finish, prefill, window
 from make_trace import PROFILE, TEXT, answer
 from textual.events import Key
@@ -27,13 +26,6 @@ from sirius_cli.tui.widgets.correction import CorrectionDetail
 from sirius_cli.tui.widgets.side import Side
 
 SIZE = (120, 40)
-
-
-async def answered(dash: Dashboard, pilot: Pilot[None], prompt: str = "When does it arrive?") -> None:
-    """Ask, and get the answer of the trace."""
-    await dash.show(pilot)
-    await dash.ask(pilot, prompt)
-    await dash.tell(pilot, answer(), len(dash.feed.questions))
 
 
 async def answering(dash: Dashboard, pilot: Pilot[None]) -> None:
@@ -425,58 +417,6 @@ async def test_after_a_crash_the_user_chooses(key: str, started: int, running: b
         if running:
             await dash.show(pilot, READY)
             assert "Be cause was" in dash.screen_text
-
-
-COMMANDS: list[tuple[str, Callable[[Dashboard], bool]]] = [
-    ("/help", lambda dash: "/retry" in dash.screen_text),
-    ("/set window 4", lambda dash: dash.app.actions.profile.correction.window == 4),
-    ("/set temperature 0.5", lambda dash: dash.app.actions.setup.spec.sampling.temperature == 0.5),
-    ("/set method dense", lambda dash: dash.app.actions.mode == "dense"),
-    ("/show", lambda dash: "correction.window" in dash.screen_text),
-    ("/system Be brief.", lambda dash: dash.app.actions.setup.spec.system == "Be brief."),
-    ("/clear", lambda dash: dash.state.entries == []),
-    ("/retry", lambda dash: len(dash.feed.questions) == 2),
-    ("/stats", lambda dash: "check_cost_ratio" in dash.screen_text),
-    ("/compare why?", lambda dash: dash.feed.questions[-1].lane == "compare dense"),
-]
-
-
-@pytest.mark.parametrize(("command", "holds"), COMMANDS, ids=[command for command, _ in COMMANDS])
-async def test_slash_commands(command: str, holds: Callable[[Dashboard], bool]) -> None:
-    dash = open_dashboard()
-    async with dash.app.run_test(size=(120, 60)) as pilot:
-        await answered(dash, pilot)
-        await dash.ask(pilot, command)
-        assert dash.told == []
-        assert holds(dash)
-
-
-async def test_bye_leaves() -> None:
-    dash = open_dashboard()
-    async with dash.app.run_test(size=SIZE) as pilot:
-        await dash.show(pilot)
-        await dash.ask(pilot, "/bye")
-    assert dash.feed.closed
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("/sing", "there is no command /sing; /help lists them"),
-        ("/set keep much", "keep cannot be much"),
-        ("/set window 0", "correction.window"),
-        ("/retry", "there is nothing to answer again yet"),
-        ("/stats", "there is no answer yet"),
-        ("/compare", "the prompt is empty"),
-    ],
-)
-async def test_mistakes_are_told_and_the_line_is_kept(line: str, message: str) -> None:
-    dash = open_dashboard()
-    async with dash.app.run_test(size=SIZE) as pilot:
-        await dash.show(pilot)
-        await dash.ask(pilot, line)
-        assert message in dash.told[0]
-        assert dash.app.chat.prompt.text == line
 
 
 async def test_a_second_question_has_to_wait() -> None:
