@@ -77,8 +77,9 @@ def _spelling(option: Any) -> str:
 def _meaning(parameter: Any) -> str:
     # Help that Rich would render escapes its brackets.
     text = (parameter.help or "").replace("\\[", "[").replace("|", "\\|")
-    given = not parameter.required and parameter.default is not None and parameter.default is not False
-    return f"{text} Default: `{parameter.default}`." if given else text
+    default = parameter.default
+    given = not parameter.required and default is not None and default is not False and default != ""
+    return f"{text} Default: `{default}`." if given else text
 
 
 if __name__ == "__main__":

@@ -11,7 +11,13 @@ from sirius_cli.cli.bench_plan import plan
 from sirius_cli.cli.bench_speed import speed
 from sirius_cli.errors import UsageError
 
-app = typer.Typer(help="Measure: accuracy on tasks, speed, plan.", rich_markup_mode=None)
+_HELP = """Measure: accuracy on tasks, speed, plan.
+
+With --task, answer the items of a task by several methods, and say what drafts cost and checks bring back. Every
+finished answer is on disk at once; the same command goes on where it was stopped. `sirius runs` lists what there is.
+The commands below measure speed.
+"""
+app = typer.Typer(help=_HELP, rich_markup_mode=None)
 
 _Task = Annotated[
     str | None, typer.Option("--task", metavar="NAME,…", help="What to answer; `sirius bench tasks` lists names.")
@@ -35,7 +41,7 @@ _Compare = Annotated[
         help="Methods, the baseline first: profiles, `draft`, or PROFILE:KEY=VALUE. Usual: dense, draft, the profile.",
     ),
 ]
-_PROFILE_HELP = "How to draft and check; sirius if not said, as in the paper, whatever `sirius chat` takes."
+_PROFILE_HELP = "How to draft and check; sirius if not said, whatever `sirius chat` takes."
 _Profile = Annotated[
     str | None, typer.Option("--profile", envvar="SIRIUS_PROFILE", metavar="NAME|FILE", help=_PROFILE_HELP)
 ]
@@ -103,11 +109,7 @@ def bench(
     json: options.Json = False,
     fail_under: _FailUnder = None,
 ) -> int:
-    """Answer the items of a task by several methods, and say what drafts cost and checks bring back.
-
-    Every finished answer is on disk at once; the same command goes on where it was stopped. `sirius runs` lists what
-    there is. The commands below measure speed.
-    """
+    """Answer the items of a task, or leave it to the command that follows."""
     if context.invoked_subcommand is not None:
         if task is not None:
             raise UsageError("--task measures accuracy, a command something else", "give one of them")

@@ -50,6 +50,7 @@ Stop = Annotated[
     list[str] | None,
     _option(
         "--stop",
+        metavar="TEXT",
         help="End the answer before this text; may be given several times (in the variable: apart by blanks).",
     ),
 ]
@@ -85,10 +86,10 @@ DraftLookup = Annotated[
     int | None, _option("--draft-lookup", help="Shortest match in the text whose continuation is drafted; 0: none is.")
 ]
 TreeWidth = Annotated[
-    int | None, _option("--tree-width", help="Paths that a draft follows side by side, 1 to 16; 1: a chain.")
+    int | None, _option("--tree-width", help="Most paths that a draft follows side by side, 1 to 16; 1: a chain.")
 ]
 TreeSplit = Annotated[
-    float | None, _option("--tree-split", help="Least likelihood of a tree's path over the likeliest's; 0: any.")
+    float | None, _option("--tree-split", help="A tree drops paths less likely than this times its likeliest; 0: none.")
 ]
 Window = Annotated[
     str | None,
@@ -120,7 +121,9 @@ NoColor = Annotated[bool, _option("--no-color", help="No colours; marks stay und
 
 Continue = Annotated[bool, typer.Option("--continue", help="Go on with the newest kept conversation.")]
 Replay = Annotated[Path | None, typer.Option("--replay", metavar="TRACE", help="Show a recorded run; no model needed.")]
-Speed = Annotated[float | None, typer.Option("--speed", help="How many times as fast as recorded; inf: at once.")]
+Speed = Annotated[
+    float | None, typer.Option("--speed", help="Of --replay: how many times as fast as recorded; inf: at once.")
+]
 Inline = Annotated[bool, _option("--inline", help="Draw the dashboard below the prompt of the shell.")]
 Theme = Annotated[str | None, _option("--theme", metavar="NAME", help="Colours of the dashboard.")]
 Screenshot = Annotated[

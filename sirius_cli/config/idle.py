@@ -33,6 +33,7 @@ _NATIVE = Idle("drafts read the weights as they are", "draft-precision", "int4",
 _NO_INT4 = Idle("only an int4 copy has matrices that could keep more bits", "draft-precision", "int4", "exact")
 _NO_STEPS = Idle("a draft of all weights as they are is no cheaper in a tree", "method", "coarse", "sirius")
 _CHAIN = Idle("a chain is one path", "tree-width", "4")
+_ONE_SIZE = Idle("windows of one size are not planned", "window", "auto")
 _EXACT = Idle("the exact rule knows no likelihood", "accept", "likelihood", "sirius")
 
 # Windows, rules and confidences are not here: the dashboard can switch checks on.
@@ -44,6 +45,7 @@ _RULES: dict[str, tuple[Callable[[Profile], bool], Idle]] = {
     "draft.int8": (lambda profile: profile.draft.precision != "int4", _NO_INT4),
     "draft.tree_width": (lambda profile: profile.draft.native_dense, _NO_STEPS),
     "draft.tree_split": (lambda profile: profile.draft.tree_width == 1 or profile.draft.native_dense, _CHAIN),
+    "correction.plan_for": (lambda profile: profile.correction.window != "auto", _ONE_SIZE),
     "correction.threshold": (lambda profile: profile.correction.accept == "exact", _EXACT),
     "correction.temperature": (lambda profile: profile.correction.accept == "exact", _EXACT),
 }

@@ -14,8 +14,8 @@ class Metrics:
     committed tokens that were found in the text and accepted: no draft step. ``draft_density`` is the fraction of all
     parameters that a draft step uses. ``effective_density`` (Zhou et al., arXiv 2409.03856) is the parameters used by
     all draft steps and checks over those that dense steps would have used for the same tokens. ``draft_read`` and
-    ``effective_read`` are the same in bytes of weights read. The prefill and its token are in none of them.
-    ``decode_tokens_per_second`` counts the tokens and the seconds after the first token.
+    ``effective_read`` are the same in bytes of weights read. The prefill and its token are in no advance,
+    density or read. ``decode_tokens_per_second`` counts the tokens and the seconds after the first token.
     """
 
     committed_tokens: int
