@@ -68,11 +68,11 @@ class ProgrammedLoop(CorrectionLoop):
 
     def _told(self, row: Row, window: Window, seconds: float) -> list[StepEvent]:
         """Commit ``window``, which took ``seconds``."""
-        steps, drafting = len(window.outcome.drafted), self.policy.cost.read if self.policy is not None else 0.0
+        steps, drafting = len(window.drafted), self.policy.cost.read if self.policy is not None else 0.0
         reading = seconds / (steps * drafting + 1)
         drafts: list[StepEvent] = [
             self._drafted(row, token, probability, reading * drafting)
-            for token, probability in zip(window.outcome.drafted, window.draft_probabilities, strict=True)
+            for token, probability in zip(window.drafted, window.draft_probabilities, strict=True)
         ]
         self._activity = window.activity
         return [*drafts, *self._settle([row], [window.outcome], [steps + 1], reading)]

@@ -26,13 +26,15 @@ _NO_TOKEN: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a run of the program did: it went on by ``committed`` tokens. ``draft_probabilities`` are the draft's own.
+    """What a run of the program did: it went on by ``committed`` tokens.
 
-    ``activity`` is by layer.
+    ``drafted`` are all that the draft wrote, ``draft_probabilities`` its own for them. Of these ``outcome`` has those
+    that the plain loop would have drafted: up to the limit and to the first stop. ``activity`` is by layer.
     """
 
     outcome: Outcome
     committed: int
+    drafted: tuple[int, ...]
     draft_probabilities: tuple[float, ...]
     activity: tuple[float, ...]
 
@@ -88,29 +90,34 @@ class WindowProgram:
         found = self._model.ops.peaks(logits, temperature=self._spec.temperature)
         scores = logits[: self._drafts].gather(1, drafted[:, None])[:, 0]
         accepted = self._accepted(found, scores, drafted)
-        count = self._committed(drafted, accepted)
+        going = self._going(drafted)
+        meant = torch.minimum(self.limit, going + 1)
+        count = torch.minimum(accepted, going) + 1
         activity = self._learn(count)
         dense = (scores - found.normaliser[: self._drafts]).exp()
         token = found.token[accepted]
         self.newest.copy_(token)
         self.length.add_(count)
-        self.limit.sub_(count)
-        head = (count, accepted, token, found.probability[accepted], found.entropy[accepted])
+        head = (count, meant, accepted, token, found.probability[accepted], found.entropy[accepted])
         parts = (*head, drafted, probabilities, dense, activity)
-        return torch.cat([part.double() for part in parts])
+        figures = torch.cat([part.double() for part in parts])
+        self.limit.sub_(count)
+        return figures
 
     def read(self, figures: list[float]) -> Window:
         """The figures of :meth:`run` as plain numbers."""
-        count, accepted, token = (int(figure) for figure in figures[:3])
-        (chosen, entropy), drafts, rest = figures[3:5], self._drafts, figures[5:]
+        count, meant, accepted, token = (int(figure) for figure in figures[:4])
+        (chosen, entropy), drafts, rest = figures[4:6], self._drafts, figures[6:]
         drafted = tuple(int(figure) for figure in rest[:drafts])
         probabilities, dense = rest[drafts : 2 * drafts], rest[2 * drafts : 3 * drafts]
-        refused = accepted < drafts
+        judged = min(meant, drafts)
+        accepted = min(accepted, judged)
+        refused = accepted < judged
         outcome = Outcome(
-            drafted, accepted, token, (*dense[:accepted], chosen), dense[accepted] if refused else None,
+            drafted[:judged], accepted, token, (*dense[:accepted], chosen), dense[accepted] if refused else None,
             entropy if refused else None,
         )  # fmt: skip
-        return Window(outcome, count, tuple(probabilities), tuple(rest[3 * drafts :]))
+        return Window(outcome, count, drafted, tuple(probabilities), tuple(rest[3 * drafts :]))
 
     @property
     def state(self) -> tuple[torch.Tensor, ...]:
@@ -137,10 +144,9 @@ class WindowProgram:
         kept = accepts_by_peaks(self._spec, found, scores, drafted) & allowed
         return kept.long().cumprod(0).sum(0, keepdim=True)
 
-    def _committed(self, drafted: torch.Tensor, accepted: torch.Tensor) -> torch.Tensor:
-        """``int64[1]``: how many tokens are final. Nothing follows a stop."""
-        going = (~torch.isin(drafted, self._eos)).long().cumprod(0).sum(0, keepdim=True)
-        return torch.minimum(accepted, going) + 1
+    def _going(self, drafted: torch.Tensor) -> torch.Tensor:
+        """``int64[1]``: how many drafts there are before the first stop, which nothing follows."""
+        return (~torch.isin(drafted, self._eos)).long().cumprod(0).sum(0, keepdim=True)
 
     def _learn(self, count: torch.Tensor) -> torch.Tensor:
         """The activity of each layer on the first ``count[1]`` tokens of the check; the statistic takes them too."""
