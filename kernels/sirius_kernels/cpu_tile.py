@@ -24,7 +24,7 @@ _UNROLL = 8
 def make_tile(rows: int, lanes: int, *, prefetch: bool) -> Callable[..., None]:
     """A function for use in compiled code that computes one tile of ``scalars @ vectors``.
 
-    ``tile(a, a_at, a_from, b, b_from, b_step, out, out_at, out_step, depth, ahead)`` computes, in elements of flat
+    ``tile(a, a_at, a_from, b, b_from, b_step, out, out_at, out_step, depth)`` computes, in elements of flat
     fp32 arrays, ``out[out_at + r * out_step + lane] = sum_k a[a_at[a_from + r] + k] * b[b_from + k * b_step + lane]``
     for ``rows`` r and ``lanes`` lanes. ``a_at`` is an ``int64`` array. With ``prefetch`` the next ``rows`` rows
     that it lists, which must be there, are fetched meanwhile.

@@ -163,6 +163,14 @@ class Profile(_Part):
         return self.draft.tree_width > 1 and not self.draft.native_dense and self.correction.enabled
 
     @property
+    def masks_drafts(self) -> bool:
+        """Whether draft steps of a single text read what they do not use.
+
+        The tokens of a tree's level choose different neurons of a fine draft.
+        """
+        return self.trees and self.draft.method == "fine"
+
+    @property
     def drafts(self) -> bool:
         """Whether anything is drafted at all."""
         return not self.draft.native_dense or self.looks_up

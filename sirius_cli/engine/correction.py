@@ -17,7 +17,7 @@ from sirius_cli.engine.drafts.lookup import Lookup
 from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
-from sirius_cli.engine.forward import run_rows
+from sirius_cli.engine.forward import finished, run_rows
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.outcome import Outcome, outcome_of
@@ -27,6 +27,7 @@ from sirius_cli.engine.sampling import certain, token_probabilities
 from sirius_cli.engine.tokens import Tokens
 
 _CHECK_TOKENS: Final = 32  # so many are worth a pass over the weights; fewer wait for the windows of other rows
+_MOST_TOKENS: Final = 512  # of a check of several rows: bounds the memory of activations and logits
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +87,8 @@ class CorrectionLoop:
     ``model`` checks, ``drafter`` drafts: the same model, or one over a copy of its weights in fewer bits. ``pace``
     sizes the windows.
 
-    Rows that have been prefilled may join at any time. Each keeps its own pace: while one is checked, others draft.
+    Rows that have been prefilled may join at any time, once :meth:`prepare` has seen them. Each keeps its own pace:
+    while one is checked, others draft.
     """
 
     model: Decoder
@@ -112,6 +114,9 @@ class CorrectionLoop:
         """The rows that have not finished."""
         return [draft.row for draft in self._drafts]
 
+    def prepare(self, row: Row) -> None:
+        """Do what has to be done once before ``row``, which has been prefilled, can be decoded: here nothing."""
+
     def join(self, row: Row) -> None:
         """Decode ``row`` from the next step on."""
         if self.policy is not None:
@@ -129,7 +134,9 @@ class CorrectionLoop:
         ready = [draft for draft in self._drafts if not draft.goes_on]
         if not self._worth_a_pass(ready):
             return
-        events = self._take(ready) if self._alone else self._check(ready)
+        events: list[StepEvent] = []
+        for group in _groups(ready):
+            events += self._take(group) if self._alone else self._check(group)
         self._drafts = [draft if draft.goes_on else self._next(draft.row) for draft in self._drafts if draft.row.live]
         yield from events
         yield from (draft.row.finished(self._now()) for draft in ready if not draft.row.live)
@@ -210,7 +217,7 @@ class CorrectionLoop:
         places = [draft.row.place for draft in drafts]
         starts = [self.cache.lengths[place] for place in places]
         mlp = self.statistic if self._bare([draft.row for draft in drafts]) else self._watch
-        logits = run_rows(self.model, self.cache, places, windows, starts, mlp or dense_mlp)
+        logits = finished(run_rows(self.model, self.cache, places, windows, starts, mlp or dense_mlp))
         seconds = perf_counter() - start
         outcomes = [
             self._outcome(draft, dense)
@@ -279,3 +286,17 @@ class CorrectionLoop:
 
     def _now(self) -> float:
         return perf_counter() - self.began
+
+
+def _groups(drafts: list[Draft]) -> list[list[Draft]]:
+    """``drafts`` in order, in groups whose windows together are a pass of at most ``_MOST_TOKENS``, or a single one."""
+    groups: list[list[Draft]] = []
+    left = 0
+    for draft in drafts:
+        size = len(draft.window)
+        if size > left:
+            groups.append([])
+            left = _MOST_TOKENS
+        groups[-1].append(draft)
+        left -= size
+    return groups

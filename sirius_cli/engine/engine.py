@@ -18,7 +18,7 @@ from sirius_cli.engine.drafts.making import quantise
 from sirius_cli.engine.drafts.policy import DraftPolicy, keeps_of
 from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
-from sirius_cli.engine.forward import run_rows
+from sirius_cli.engine.forward import finished, run_rows
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.measured import Measured
 from sirius_cli.engine.memory import free_bytes
@@ -159,8 +159,13 @@ class Engine(Measured):
         if text is None or len(text.ids) >= text.cache.capacity:
             return None
         start = perf_counter()
-        run_rows(self.model, text.cache, [0], [text.ids[-1:]], [len(text.ids)], dense_mlp)
+        finished(run_rows(self.model, text.cache, [0], [text.ids[-1:]], [len(text.ids)], dense_mlp))
         return 1000 * (perf_counter() - start)
+
+    def forget(self) -> None:
+        """Forget the last text, so that the next prompt is read from its beginning; what was recorded is kept."""
+        if self._text is not None:
+            self._text.return_to(0)
 
     def generate(self, request: GenerationRequest, cancelled: Callable[[], bool] = _never) -> Events:
         """Answer one request; closing the iterator cancels it.
@@ -197,6 +202,8 @@ class Engine(Measured):
         of several rows are computed through masks, and count as reading every weight.
         """
         waiting = deque(self._row(index, request) for index, request in enumerate(requests))
+        if not waiting:
+            return
         longest = max(len(row.ids) + row.room for row in waiting)
         count = 1 if self.profile.trees else min(places or self._places(longest), len(waiting))
         cache = self._cache(count, longest + self._beside)
@@ -218,9 +225,15 @@ class Engine(Measured):
         """How likely each of ``continuations`` is behind ``context``, which begins with ``prefix`` as for a batch.
 
         Decoding with a check scores as the dense model; a draft without one reads the context densely, as an answer
-        does, and the continuations sparsely. Raises ``UsageError`` for a context that is empty or too long.
+        does, and the continuations sparsely. Raises ``UsageError`` for a context that is empty, or too long for the
+        continuations to follow.
         """
-        longest = max(map(len, continuations))
+        longest = max(map(len, continuations), default=0)
+        if len(context) + longest > self.context:
+            raise UsageError(
+                f"{len(context)} + {longest} tokens do not fit the context of {self.loaded.model}, {self.context}",
+                "shorten the text or choose a model with a longer context",
+            )
         row = self._row(0, GenerationRequest(tuple(context), max_new_tokens=longest + 1))
         cache, statistic = self._cache(1, len(context) + longest), self._statistic(1)
         self._begin(row, prefix, cache, statistic)
@@ -240,6 +253,7 @@ class Engine(Measured):
             return
         now = perf_counter()
         yield Prefilled(row.index, now - loop.began, len(row.ids), reused, now - start)
+        loop.prepare(row)
         yield self._first_token(row, logits, loop.began)
         if row.live:
             loop.join(row)
@@ -286,8 +300,7 @@ class Engine(Measured):
     ) -> CorrectionLoop:
         """The plain loop, or that of trees. ``texts`` of a batch (0: no batch) have no own time: planned for reads."""
         profile, draft = self.profile, self.profile.draft
-        several = profile.trees and draft.method == "fine"  # tokens of a step, of which each has its own neurons
-        policy = self._policy(statistic, len(cache.lengths), masked=self.masked or several)
+        policy = self._policy(statistic, len(cache.lengths), masked=self.masked or profile.masks_drafts)
         drafter, correction = self.drafters.of(draft), profile.correction
         parts = (self.model, drafter, self.tokens, cache, correction, policy, statistic, began)
         lookup = draft.lookup if profile.looks_up else 0
@@ -384,7 +397,8 @@ class Engine(Measured):
         """How many texts of ``longest`` tokens to work on side by side."""
         config = self.model.config
         neurons = config.intermediate_size * len(config.layers) if self._learns else 0
-        text = longest * self.token_cache_bytes + 8 * neurons  # a statistic and a mask, in fp32
+        numbers = 2 if self.profile.draft.decay == 1.0 else 3  # a statistic and a mask, and what has faded
+        text = longest * self.token_cache_bytes + 4 * numbers * neurons
         return max(1, min(_MOST_PLACES, int(_MEMORY_SHARE * free_bytes(self._placement.device)) // text))
 
     def _cache(self, rows: int, tokens: int) -> KVCache:

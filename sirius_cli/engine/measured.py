@@ -47,7 +47,8 @@ class Measured:
     @property
     def draft_cost(self) -> StepCost | None:
         """What a draft step of the present profile costs on a single text; None without a draft."""
-        return cost_of(self.profile.draft, self.model.config.intermediate_size, self.counts, self.draft_sizes)
+        draft, neurons = self.profile.draft, self.model.config.intermediate_size
+        return cost_of(draft, neurons, self.counts, self.draft_sizes, masked=self.profile.masks_drafts)
 
     @property
     def token_cache_bytes(self) -> int:

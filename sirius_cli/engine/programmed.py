@@ -48,6 +48,13 @@ class ProgrammedLoop(CorrectionLoop):
         """Forget the rows of an answer that was given up; ``began`` is when the next one did."""
         self._drafts, self._news, self.began, self.overshot = [], [], began, False
 
+    def prepare(self, row: Row) -> None:
+        """Let a GPU record the program, unless it has: that is no part of decoding, and must not be timed as such."""
+        if self.policy is not None:
+            self.policy.begin(row.place)
+        self._program.begin(row.ids[-1], self.cache.lengths[row.place], 0, row.eos_ids)
+        self._replay.prepare()
+
     def join(self, row: Row) -> None:
         """Decode ``row`` from the next step on."""
         super().join(row)

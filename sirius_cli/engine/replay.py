@@ -11,8 +11,8 @@ _WARM_UPS: Final = 2  # kernels are compiled and libraries find their feet befor
 class Replay:
     """Calls ``program``, which works on tensors that stay in place and returns one of its own.
 
-    On a GPU the first call records all that it launches as one CUDA graph, and every call replays it. To warm up, the
-    program is run before that; ``state`` are the tensors that it moves on, which are put back.
+    On a GPU all that it launches is recorded as one CUDA graph, which every call replays. To warm up, the program is
+    run before that; ``state`` are the tensors that it moves on, which are put back.
     """
 
     def __init__(self, program: Callable[[], torch.Tensor], state: Sequence[torch.Tensor]) -> None:
@@ -20,13 +20,16 @@ class Replay:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._result: torch.Tensor | None = None
 
+    def prepare(self) -> None:
+        """Record the program where that is needed and has not been done. The first call does so if nobody has."""
+        if self._state[0].device.type == "cuda" and self._graph is None:
+            self._record()
+
     def __call__(self) -> torch.Tensor:
         """What the program returned. On a GPU the next call overwrites it."""
-        if self._state[0].device.type != "cuda":
-            return self._program()
+        self.prepare()
         if self._graph is None:
-            self._record()
-        assert self._graph is not None
+            return self._program()
         assert self._result is not None
         self._graph.replay()
         return self._result

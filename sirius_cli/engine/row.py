@@ -36,8 +36,6 @@ class Row:
         self.eos_ids = frozenset[int]() if request.ignore_eos else tokens.eos_ids
         self._detokeniser = Detokeniser(tokens)
         self._stops = StopMatcher(request.stop)
-        self._longest_stop = max(map(len, request.stop), default=0)
-        self._recent = ""
         self._hit_stop_string = False
 
     @property
@@ -67,13 +65,13 @@ class Row:
     def drafts_a_stop(self, drafted: Sequence[int]) -> bool:
         """Whether drafting on is pointless, because the newest of ``drafted`` would end the answer.
 
-        For stop strings this looks at the drafted text alone; the commit decides.
+        Of a stop string a part may have been committed: that is what the matcher holds back.
         """
         if drafted[-1] in self.eos_ids:
             return True
         if not self.request.stop:
             return False
-        text = self._recent + self._tokens.decode(list(drafted))
+        text = self._stops.held + self._tokens.decode(list(drafted))
         return any(stop in text for stop in self.request.stop)
 
     def _append(self, token: int) -> str:
@@ -82,7 +80,6 @@ class Row:
             self.reason = "stop"
             return ""
         released, stopped = self._stops.push(self._detokeniser.push(token))
-        self._recent = (self._recent + released)[-self._longest_stop :] if self._longest_stop else ""
         if stopped:
             self.reason = "stop"
         elif self.room <= 0:

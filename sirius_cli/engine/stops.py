@@ -19,6 +19,11 @@ class StopMatcher:
         self._held = ""
         self._stopped = False
 
+    @property
+    def held(self) -> str:
+        """The text that may begin a stop."""
+        return self._held
+
     def push(self, text: str) -> tuple[str, bool]:
         """Take the next piece of text: what it releases, and whether a stop has been found. No text follows one."""
         if self._stopped:

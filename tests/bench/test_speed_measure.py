@@ -95,6 +95,7 @@ class FakeEngine:
     tokens: FakeTokens = field(default_factory=FakeTokens)
     loaded: Loaded = field(default_factory=lambda: Loaded("fake", "cpu", "float32", 20, 0.0, {"mlp": "none"}))
     requests: list[GenerationRequest] = field(default_factory=list)
+    forgotten: list[int] = field(default_factory=list)
 
     def read_bandwidth(self) -> float:
         self.clock.round += 1
@@ -110,6 +111,9 @@ class FakeEngine:
 
     def twin(self, profile: Profile) -> "FakeEngine":
         return replace(self, profile=profile)
+
+    def forget(self) -> None:
+        self.forgotten.append(len(self.requests))
 
     def generate(self, request: GenerationRequest, cancelled: Any = None) -> Generator[StepEvent, None, None]:
         assert request.ignore_eos

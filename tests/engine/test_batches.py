@@ -72,6 +72,22 @@ def test_more_texts_side_by_side_than_memory_holds_are_not_begun(tiny_model, mon
     assert [side_by_side(free) for free in (0, 2 * text, 4 * text, 4 * text - 2, 10**9)] == [1, 1, 2, 1, 3]
 
 
+def test_a_pass_of_many_windows_is_cut_into_several(tiny_model, monkeypatch):
+    monkeypatch.setattr(correction, "_MOST_TOKENS", 12)
+    engine = make_engine(tiny_model("llama")[0])
+    requests = [GenerationRequest(prompt(5 + row, seed=row), max_new_tokens=25) for row in range(4)]
+    engine.profile = profile("coarse", window=5)
+    alone = [ids_of(engine.generate_batch([request])) for request in requests]
+    passes, run = [], engine.model.run
+    monkeypatch.setattr(
+        engine.model, "run", lambda ids, *more, **named: passes.append(ids.numel()) or run(ids, *more, **named)
+    )
+    together = list(engine.generate_batch(requests))
+    assert [ids_of(together, row) for row in range(4)] == alone
+    assert 10 <= max(passes) <= 12
+    assert list(engine.generate_batch([])) == []
+
+
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_shared_prefix_is_read_once_and_changes_nothing(method, rows, tiny_model):

@@ -6,10 +6,11 @@ from engines import DENSE, generate, ids_of, make_engine, profile, prompt
 from sirius_cli.core.request import GenerationRequest
 
 
+@pytest.mark.parametrize("decay", [1.0, 0.3])
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
-def test_a_conversation_equals_starting_afresh(method, tiny_model):
+def test_a_conversation_equals_starting_afresh(method, decay, tiny_model):
     engine = make_engine(tiny_model("llama")[0])
-    engine.profile = profile(method, window=5)
+    engine.profile = profile(method, window=5, refresh=1, decay=decay)
     first = prompt(12)
     answer = ids_of(list(engine.generate(GenerationRequest(first, max_new_tokens=11))))
     second = (*first, *answer, *prompt(4, seed=3))
@@ -18,6 +19,18 @@ def test_a_conversation_equals_starting_afresh(method, tiny_model):
     afresh = generate(engine, engine.profile, GenerationRequest(second, max_new_tokens=20))
     assert afresh[0].reused_tokens == 0
     assert ids_of(reused) == ids_of(afresh)
+
+
+def test_what_was_forgotten_is_read_again(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    engine.forget()
+    engine.profile = profile("coarse", window=5, refresh=1, decay=0.3)
+    request = GenerationRequest(prompt(12), max_new_tokens=20)
+    first = list(engine.generate(request))
+    engine.forget()
+    again = list(engine.generate(request))
+    assert again[0].reused_tokens == 0
+    assert ids_of(again) == ids_of(first)
 
 
 @pytest.mark.parametrize(("method", "reused"), [("dense", 11), ("fine", 11), ("coarse", 0)])

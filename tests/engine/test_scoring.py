@@ -5,6 +5,7 @@ import torch
 from engines import DENSE, ids_of, make_engine, profile
 
 from sirius_cli.core.request import GenerationRequest
+from sirius_cli.errors import UsageError
 
 CONTEXT = (3, 17, 40, 8, 22, 5, 61)
 PREFIX = CONTEXT[:4]
@@ -42,6 +43,14 @@ def test_what_a_draft_would_write_is_its_likeliest_text(method, tiny_model):
     engine.profile = DENSE
     (dense,) = engine.score(CONTEXT, [written])
     assert dense.logprob != pytest.approx(score.logprob, abs=1e-3)
+
+
+def test_what_does_not_fit_the_context_is_refused(tiny_model):
+    engine = make_engine(tiny_model("llama")[0])
+    room = engine.context - len(CONTEXT)
+    assert len(engine.score(CONTEXT, [(9,) * room])) == 1
+    with pytest.raises(UsageError, match=f"{len(CONTEXT)} \\+ {room + 1} tokens do not fit the context"):
+        engine.score(CONTEXT, [(9,), (9,) * (room + 1)])
 
 
 def test_nothing_to_score_costs_nothing(tiny_model):

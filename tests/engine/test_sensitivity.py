@@ -102,6 +102,18 @@ def test_keeping_more_loses_less_and_all_nothing(tiny_model):
         assert found.losses[-1] == 0.0
 
 
+def test_a_layer_whose_skipped_neurons_are_silent_loses_nothing(tiny_model):
+    engine = make_engine(tiny_model("opt")[0])
+    mlp = engine.model.weights.layers[0].mlp
+    silent = len(mlp.bias) // 2
+    with torch.inference_mode():
+        mlp.gate_up[:silent] = 0.0
+        mlp.bias[:silent] = -1.0
+    found = next(sensitivities(engine.model, texts(), BEHIND, 0.5, KEEPS))
+    assert (found.alone, found.losses[-1]) == (0.0, 0.0)
+    assert max(found.errors) == 1.0
+
+
 def test_a_layer_is_measured_when_it_is_asked_for(tiny_model, monkeypatch):
     engine = make_engine(tiny_model("llama")[0])
     passes, run = [], engine.model.run

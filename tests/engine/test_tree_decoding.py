@@ -159,7 +159,8 @@ def test_every_step_is_told_and_then_the_path(method, tiny_model):
                 steps, nodes = 0, 0
     cost = engine.draft_cost
     metrics = fold(events)
-    reads, taken = 1.0 if method == "fine" else cost.read, sum(event.passes for event in of_kind(events, Drafted))
+    assert (cost.read == 1.0) == (method == "fine")
+    reads, taken = cost.read, sum(event.passes for event in of_kind(events, Drafted))
     checks, advance = metrics.checks, len(ids_of(events)) - 1
     assert metrics.effective_read == pytest.approx((taken * reads + checks) / advance)
     assert metrics.effective_density == pytest.approx((taken * cost.density + checks) / advance)

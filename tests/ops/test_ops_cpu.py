@@ -1,5 +1,6 @@
 """The compiled CPU kernels against the torch references, on odd shapes."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -232,6 +233,14 @@ def test_select_rows(values, data):
     chosen = select_rows(scores, count, impl="numba")
     assert torch.equal(chosen, select_rows(scores, count, impl="torch"))
     assert sorted(scores[chosen].tolist(), reverse=True) == sorted(values, reverse=True)[:count]
+
+
+@fuzz
+@given(st.lists(st.sampled_from([0.0, -1.0, 2.0, math.nan]), min_size=1, max_size=80), st.data())
+def test_undefined_scores_come_first_and_choose_no_row_that_is_not_there(values, data):
+    scores = torch.tensor(values)
+    count = data.draw(st.integers(0, len(values)))
+    assert torch.equal(select_rows(scores, count, impl="numba"), select_rows(scores, count, impl="torch"))
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 4099])

@@ -21,6 +21,8 @@ def read_sum(data: torch.Tensor, *, impl: Impl) -> float:
 
 def read_bandwidth(data: torch.Tensor, *, impl: Impl) -> float:
     """Bytes per second of reading ``data`` once. It should be far larger than the caches."""
+    if data.is_cuda:
+        torch.cuda.synchronize(data.device)  # what fills ``data`` may still be under way
     start = perf_counter()
     read_sum(data, impl=impl)
     return data.nbytes / (perf_counter() - start)

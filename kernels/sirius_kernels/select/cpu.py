@@ -9,7 +9,8 @@ def select_rows(scores: torch.Tensor, count: int) -> torch.Tensor:
     """See :func:`sirius_kernels.select.op.select_rows`."""
     chosen = torch.empty(count, dtype=torch.int32)
     if count > 0:
-        _select(scores.contiguous().numpy(), chosen.numpy())
+        # Undefined scores, of overflown activations, would be neither above nor below any other: they come first.
+        _select(scores.nan_to_num(nan=torch.inf, posinf=torch.inf).contiguous().numpy(), chosen.numpy())
     return chosen
 
 

@@ -47,11 +47,13 @@ def make_policy(
     )  # fmt: skip
 
 
-def cost_of(spec: DraftSpec, neurons: int, counts: ParameterCounts, sizes: WeightSizes) -> StepCost | None:
-    """What a step of ``spec`` costs on a single text, where it really skips; None for native dense."""
+def cost_of(
+    spec: DraftSpec, neurons: int, counts: ParameterCounts, sizes: WeightSizes, *, masked: bool = False
+) -> StepCost | None:
+    """What a step of ``spec`` costs on a single text, skipping really unless ``masked``; None for native dense."""
     match spec.method:
         case "coarse":
-            return coarse_cost(keeps_of(spec, counts.layers), neurons, counts, sizes)
+            return coarse_cost(keeps_of(spec, counts.layers), neurons, counts, sizes, masked=masked)
         case "fine":
-            return fine_cost(spec.keep, neurons, counts, sizes)
+            return fine_cost(spec.keep, neurons, counts, sizes, masked=masked)
     return None if spec.native_dense else step_cost(counts, sizes)

@@ -17,7 +17,8 @@ class CoarseDraft:
     Nothing else is read.
 
     They are chosen once the prompt has been read, and anew after every ``refresh`` checks (0: never). A check leaves
-    ``decay`` of the weight of all that was read before the next one. With several rows each row has its own set; then
+    ``decay`` of the weight of all that was read before the next one: what has faded is kept here, so the statistic
+    stays that of the text, whatever drafts did with it. With several rows each row has its own set; then
     all neurons are computed and the others masked.
     """
 
@@ -43,22 +44,25 @@ class CoarseDraft:
         self._masks = torch.zeros_like(statistic.scores) if self.masked else None
         self._focused = [0]
         self._refresh, self._decay = refresh, decay
+        self._faded = torch.zeros_like(statistic.scores) if decay < 1.0 else None
         self._checks = [0] * rows
 
     @property
     def state(self) -> tuple[torch.Tensor, ...]:
-        """The lists of chosen neurons."""
-        return tuple(self._active)
+        """The lists of chosen neurons, and what has faded."""
+        return (*self._active, *(() if self._faded is None else (self._faded,)))
 
     def begin(self, row: int) -> None:
         """Choose the neurons of ``row`` by what is known of its text."""
         self._checks[row] = 0
+        if self._faded is not None:
+            self._faded[:, row] = 0.0
         self._choose(row)
 
     def checked(self, row: int) -> None:
         """Let what is known fade, the newest least, and choose anew if it is time to."""
-        if self._decay < 1.0:
-            self._statistic.scores[:, row] *= self._decay
+        if self._faded is not None:
+            self._faded[:, row].lerp_(self._statistic.scores[:, row], 1.0 - self._decay)
         self._checks[row] += 1
         if self._refresh and self._checks[row] % self._refresh == 0:
             self._choose(row)
@@ -66,7 +70,10 @@ class CoarseDraft:
     def _choose(self, row: int) -> None:
         if self._masks is not None:
             self._masks[:, row] = 0.0
-        for layer, (active, scores) in enumerate(zip(self._active, self._statistic.scores[:, row], strict=True)):
+        known = self._statistic.scores[:, row]
+        if self._faded is not None:
+            known = known - self._faded[:, row]
+        for layer, (active, scores) in enumerate(zip(self._active, known, strict=True)):
             active.copy_(self._ops.select_rows(scores, len(active)))
             if self._masks is not None:
                 self._masks[layer, row, active.long()] = 1.0

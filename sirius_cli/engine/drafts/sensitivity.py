@@ -73,7 +73,9 @@ def sensitivities(
     whole = cost(layers)
     for layer, (reference, *others) in enumerate(errors.found):
         among = whole - cost(layers - {layer})
-        yield Sensitivity(cost({layer}), among, tuple(error / reference for error in others))
+        # A layer whose skipped neurons were silent, as ReLU may have it, has no scale; its share is nothing either.
+        scale = reference or max(others) or 1.0
+        yield Sensitivity(cost({layer}), among, tuple(error / scale for error in others))
 
 
 def _scores(model: Decoder, cache: KVCache, texts: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from sirius_cli.core.events import Drafted, StepEvent
 from sirius_cli.engine.acceptance import Verdict
 from sirius_cli.engine.correction import CorrectionLoop
-from sirius_cli.engine.forward import run_rows
+from sirius_cli.engine.forward import finished, run_rows
 from sirius_cli.engine.models.decoder import Decoder, MlpRunner, dense_mlp
 from sirius_cli.engine.outcome import outcome_of
 from sirius_cli.engine.row import Row
@@ -64,7 +64,7 @@ class TreeLoop(CorrectionLoop):
     def _check_tree(self, row: Row, tree: Tree) -> list[StepEvent]:
         """One dense pass over the tree; then the cache holds the path that was kept, as if there had been no other."""
         start = perf_counter()
-        logits = self._run(self.model, row, tree, range(len(tree)), self._watch or dense_mlp)
+        logits = finished(self._run(self.model, row, tree, range(len(tree)), self._watch or dense_mlp))
         seconds = perf_counter() - start
         found = walk(self.spec, row.chooser, logits, tree)
         path, told = list(found.path), [*found.path[1:], *tree.continued(found.path[-1])]

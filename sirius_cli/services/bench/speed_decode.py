@@ -86,10 +86,15 @@ def decode_rows(cases: Sequence[DecodeCase], reads: Sequence[float]) -> tuple[De
 
 
 def _own_case(engine: Engine, decode: Decode, prompt: tuple[int, ...], tokens: int) -> DecodeCase:
-    request = GenerationRequest(prompt, max_new_tokens=tokens + 1, ignore_eos=True)
+    request, twin = GenerationRequest(prompt, max_new_tokens=tokens + 1, ignore_eos=True), engine.twin(decode.profile)
+
+    def run() -> Decoded:
+        twin.forget()
+        return _answer(twin, request)
+
     return DecodeCase(
         name=decode.name,
-        run=lambda: _answer(engine.twin(decode.profile), request),
+        run=run,
         prompt_tokens=len(prompt),
         tokens=tokens,
         read_bytes=engine.weight_bytes,

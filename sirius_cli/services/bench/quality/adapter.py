@@ -156,7 +156,7 @@ class SiriusLM(TemplateLM):
         self, context: tuple[int, ...], continuations: dict[str, tuple[int, ...]], prefix: tuple[int, ...]
     ) -> Iterator[Scored]:
         room = self._engine.context - max(map(len, continuations.values())) - 1
-        fitting = context[-room:]
+        fitting = context[-max(room, 1) :]
         began = self._clock()
         shared = prefix if fitting[: len(prefix)] == prefix and len(fitting) > len(prefix) else ()
         scores = self._engine.score(fitting, list(continuations.values()), prefix=shared)
