@@ -271,6 +271,13 @@ def test_prompts_lengths_and_profiles_are_combined(clock: FakeClock) -> None:
     ]
 
 
+def test_every_answer_reads_its_prompt_anew(clock: FakeClock) -> None:
+    engine = FakeEngine(clock)
+    measure(engine, ANSWERS, silent)
+    assert len(engine.requests) > 4
+    assert engine.forgotten == list(range(len(engine.requests)))
+
+
 def test_the_prompt_is_one_text_cut_or_repeated() -> None:
     text = prompt_ids(FakeTokens(), 1000)
     assert len(text) == 1000
