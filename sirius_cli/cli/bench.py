@@ -111,10 +111,11 @@ def bench(
 ) -> int:
     """Answer the items of a task, or leave it to the command that follows."""
     if context.invoked_subcommand is not None:
-        if task is not None:
-            raise UsageError("--task measures accuracy, a command something else", "give one of them")
+        _refuse_options(context, context.invoked_subcommand)
         return 0
     if task is None:
+        if given := options.given(context):
+            raise UsageError(f"{given[0]} is for --task, which is missing", "name one; see `sirius bench tasks`")
         output.write_line(context.get_help())
         return 0
     from sirius_cli.cli import bench_quality
@@ -145,6 +146,15 @@ def bench(
         allow_code=allow_code,
     )
     return bench_quality.run(plan, ModelChoice(model, device, dtype, threads, offline), chosen, wish)
+
+
+def _refuse_options(context: typer.Context, command: str) -> None:
+    """What stands before a command would be lost."""
+    given = options.given(context)
+    if "--task" in given:
+        raise UsageError("--task measures accuracy, a command something else", "give one of them")
+    if given:
+        raise UsageError(f"{given[0]} in front of {command} is for --task", f"put it behind {command}, if it has it")
 
 
 app.command()(speed)

@@ -1,6 +1,7 @@
 """``sirius bench --task``: what drafts and checks cost in answers, and what they bring."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,25 @@ class Wish:
     log_samples: Path | None = None
     fresh: bool = False
 
+    def __post_init__(self) -> None:
+        if self.fail_under is not None and not math.isfinite(self.fail_under):
+            raise UsageError(
+                f"--fail-under cannot be {self.fail_under}", "give the lowest score that passes, such as 0.4"
+            )
+
+    def check(self, plan: "Plan") -> None:
+        """Refuse what could only be found out when all is answered.
+
+        Raises:
+            UsageError: if no method of ``plan`` could fail, or a file cannot be written.
+        """
+        corrected = [method for method in plan.methods[1:] if method.profile.corrects]
+        if self.fail_under is not None and not corrected:
+            raise UsageError("--fail-under judges corrected methods, and none is compared", "add one to --compare")
+        reports.expect_writable(self.output, reads=(plan.data, plan.shots))
+        if self.log_samples is not None and self.log_samples.exists() and not self.log_samples.is_dir():
+            raise UsageError(f"--log-samples: {self.log_samples} is no folder", "name a folder, which may be a new one")
+
 
 def run(plan: "Plan", choice: "ModelChoice", profile: "Profile", wish: Wish) -> ExitCode:
     """Run ``plan`` and report. What an earlier call of the same command has answered is not answered again.
@@ -38,6 +58,7 @@ def run(plan: "Plan", choice: "ModelChoice", profile: "Profile", wish: Wish) -> 
     Raises:
         SiriusError: for whatever the user can mend.
     """
+    wish.check(plan)
     if find_spec("lm_eval") is None:
         raise EnvironmentProblem("tasks need lm-eval, which is missing", "pip install 'sirius-llm[eval]'")
     with interrupts.at_once():
@@ -77,7 +98,7 @@ def samples(text: str | None) -> dict[str, list[int]] | None:
 
 
 def _are_places(places: object) -> bool:
-    return isinstance(places, list) and all(isinstance(place, int) and place >= 0 for place in places)
+    return isinstance(places, list) and all(type(place) is int and place >= 0 for place in places)
 
 
 def _load_tasks(plan: "Plan", choice: "ModelChoice") -> dict[str, Any]:

@@ -109,7 +109,7 @@ def speed(
         decodes=numbers("--n-gen", n_gen),
         profiles=()
         if random_weights is not None or not n_gen.strip()
-        else _decodes(profile, window, draft_lookup, tree_width),
+        else _decodes(model, profile, window, draft_lookup, tree_width),
         advance=None if advance_from is None else read_advance(advance_from),
         random_weights=random_weights is not None,
         repetitions=repetitions,
@@ -211,11 +211,12 @@ def _draft(method: str, keep: float, precision: str, group: int | None) -> "Draf
     return resolve_profile("dense", values, {}).profile.draft
 
 
-def _decodes(names: list[str] | None, windows: str, lookups: str, widths: str) -> "tuple[Decode, ...]":
+def _decodes(model: str, names: list[str] | None, windows: str, lookups: str, widths: str) -> "tuple[Decode, ...]":
     from sirius_cli.config.resolve import Override, resolve_profile
     from sirius_cli.services.bench.speed_plan import Decode
+    from sirius_cli.services.builtin_model import profile_of
 
-    usual: tuple[str | None, ...] = (None, "sirius")
+    usual = (profile_of(model), "sirius")
     each, matches = _windows(windows) or (None,), numbers("--draft-lookup", lookups) or (None,)
     trees = numbers("--tree-width", widths) or (None,)
     found = []

@@ -94,6 +94,7 @@ def chat(
     setup = Setup(name, overrides, resolve_profile(name, overrides, os.environ), spec)
     refuse_idle_flags(setup.resolved)
     wish = dashboard.Wish(prompt, go_on, replay, speed, inline, theme, screenshot, cast)
+    wish.check_look(look)
     in_tab = browser.engine_of_tab() is not None
     if web and not in_tab:
         wish.check_web()

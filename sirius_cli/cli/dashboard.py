@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sirius_cli.cli import browser, diagnostics, stream, terminal
+from sirius_cli.cli import browser, diagnostics, reports, stream, terminal
 from sirius_cli.errors import UsageError
 from sirius_cli.exit_codes import ExitCode
 
@@ -40,6 +40,19 @@ class Wish:
             raise UsageError("--speed is that of a replay", "add --replay TRACE")
         if self.replay is not None and (self.prompt is not None or self.go_on):
             raise UsageError("a replay takes no questions", "leave out --replay, or the prompt and --continue")
+
+    def check_look(self, look: "Look") -> None:
+        """Refuse what a recording or a picture cannot be.
+
+        Raises:
+            UsageError: if something of that kind was asked for.
+        """
+        for name, given in (("--json", look.as_json), ("--jsonl", look.jsonl), ("--trace", look.trace is not None)):
+            if given and self.replay is not None:
+                raise UsageError(f"{name} is for new answers, not for a replay", "read the trace itself, it is JSON")
+            if given and self.screenshot is not None and name != "--trace":
+                raise UsageError(f"{name} is for answers, not for a picture", "give one of them")
+        reports.expect_writable(self.screenshot, reads=(self.replay,))
 
     def check_web(self) -> None:
         """Refuse what a browser's dashboards cannot do.

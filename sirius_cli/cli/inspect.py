@@ -60,8 +60,10 @@ def inspect_corrections(
     # Faulty conditions are found before anything is read.
     select((), filters or (), sort)
     path = reading.find(target)
+    other = None if against is None else reading.find(against)
+    reports.expect_writable(output_file, (*reading.files_of(path), *(reading.files_of(other) if other else ())))
     found = reading.read(path)
-    comparison = compare(found, reading.read(reading.find(against))) if against is not None else None
+    comparison = None if other is None else compare(found, reading.read(other))
     if format is None and output_file is None and _on_terminal():
         from sirius_cli.tui.inspector.run import Opening, run_inspector
 

@@ -178,6 +178,14 @@ _OVERRIDES = (
 )
 
 
+def given(context: typer.Context) -> list[str]:
+    """The options that stand on the command line, each by its longest name, in the order of ``--help``."""
+    sources = ((param, context.get_parameter_source(param.name or "")) for param in context.command.params)
+    return [
+        max(param.opts, key=len) for param, source in sources if source is not None and source.name == "COMMANDLINE"
+    ]
+
+
 def overrides(context: typer.Context) -> dict[str, tuple[object, str]]:
     """The profile's fields that flags set: dotted key -> (value, origin). Variables are ``resolve_profile``'s.
 

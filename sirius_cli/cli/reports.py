@@ -1,5 +1,6 @@
 """What commands that write reports share: the options, and where the text goes."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,20 @@ def chosen(context: typer.Context, form: Format | None, json: bool) -> Format:
     if json and form is not Format.JSON and source is not None and source.name == "COMMANDLINE":
         raise UsageError(f"--json and --format {form} ask for two forms", "give one of them")
     return form
+
+
+def expect_writable(file: Path | None, reads: Iterable[Path | None] = ()) -> None:
+    """Refuse a file that a report could not be written to, or that is one of those that are read for it.
+
+    Raises:
+        UsageError: before anything has been done for the report.
+    """
+    if file is None:
+        return
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise UsageError(f"cannot write {file}", "name a file in a folder that exists and is writable")
+    if file.exists() and any(read is not None and read.exists() and file.samefile(read) for read in reads):
+        raise UsageError(f"{file} is read for what would be written to it", "name another file")
 
 
 def deliver(text: str, file: Path | None) -> None:

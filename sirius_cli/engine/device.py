@@ -42,13 +42,13 @@ def place(device: str, dtype: str, threads: int | None) -> Placement:
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and (number or "0").isdecimal() and int(number or 0) >= torch.cuda.device_count():
         raise EnvironmentProblem(
             f"there is no device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices",
             "use --device cpu, or see `sirius doctor`",
         )
-    return device
+    return torch.device(name)
 
 
 def _processors() -> int:

@@ -4,13 +4,16 @@ import torch
 
 from sirius_cli.core.request import SamplingSpec
 
+_COLDEST = 1e-6  # below, fp32 would sample the likeliest token all the same
+
 
 def distribution(logits: torch.Tensor, spec: SamplingSpec) -> torch.Tensor:
     """Probabilities ``fp32[N, V]`` from which ``spec`` samples after ``logits[N, V]``.
 
     Temperature first, then the ``top_k`` likeliest, then the smallest set of tokens that reaches ``top_p``.
     """
-    scaled = logits / spec.temperature
+    # Differences from the largest: divided by little, logits themselves would overflow.
+    scaled = (logits - logits.amax(-1, keepdim=True)) / max(spec.temperature, _COLDEST)
     if 0 < spec.top_k < logits.shape[-1]:
         least = scaled.topk(spec.top_k).values[..., -1:]
         scaled = scaled.masked_fill(scaled < least, float("-inf"))

@@ -86,15 +86,14 @@ def read_text(path: Path | None) -> CalibrationText:
     """The text of ``path``, else the built-in sample.
 
     Raises:
-        UsageError: if there is no such file.
-        ModelError: if it is not UTF-8.
+        ModelError: if there is no such file, or it is not UTF-8.
     """
     if path is None:
         return CalibrationText("the built-in sample text", None)
     try:
         return CalibrationText(path.name, path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", "name a text file") from error
+        raise ModelError(f"cannot read {path}: {error.strerror}", "name a text file") from error
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is not UTF-8 at byte {error.start}", "convert it, or name another text") from error
 

@@ -50,7 +50,7 @@ _SETTINGS = {
     "top-k": _Setting("top_k", int),
     "seed": _Setting("seed", int),
     "max-new-tokens": _Setting("max_new_tokens", int),
-    "stop": _Setting("stop", lambda text: (text,)),
+    "stop": _Setting("stop", lambda text: () if text == "none" else (text,)),
 }
 COMMANDS = {
     "/help": "list the commands",
@@ -62,6 +62,7 @@ COMMANDS = {
     "/stats": "all figures of the last answer",
     "/bye": "leave, as Ctrl-D does",
 }
+_ALIASES = {"/quit": "/bye", "/exit": "/bye"}  # what other programs have taught
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def split(line: str, commands: Mapping[str, str]) -> tuple[str, str] | None:
     if not line.startswith("/"):
         return None
     name, _, rest = line.partition(" ")
+    name = _ALIASES.get(name, name)
     if name not in commands:
         raise UsageError(f"there is no command {name}", "/help lists them")
     return name, rest.strip()

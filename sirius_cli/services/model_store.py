@@ -150,7 +150,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write beside, then rename."""
-    with translate_disk_errors(path.parent):
+    with translate_disk_errors(path.parent, errno.ENOENT):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
@@ -202,7 +202,7 @@ def translate_disk_errors(folder: Path, *refusals: int) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full(folder) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, *refusals):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, *refusals):
             raise EnvironmentProblem(
                 f"cannot write to {error.filename or folder}: {error.strerror}",
                 "give a folder you may write to in SIRIUS_HOME",

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from sirius_cli.core.events import StepEvent
@@ -23,9 +24,7 @@ def save(
         UsageError: if ``path`` is a folder or in none.
         EnvironmentProblem: if a file cannot be written.
     """
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UsageError(f"cannot save to {path}", "name a file in a folder that exists")
-    trace = path.with_name(path.stem + TRACE_SUFFIX)
+    _, trace = files_of(path)
     try:
         write_text(path, _document(messages))
         _write_trace(trace, header, events)
@@ -36,31 +35,43 @@ def save(
     return path, trace
 
 
+def files_of(path: Path) -> tuple[Path, Path]:
+    """The files that a conversation saved to ``path`` has. Raises UsageError if ``path`` is a folder or in none."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UsageError(f"cannot save to {path}", "name a file in a folder that exists")
+    return path, path.with_name(path.stem + TRACE_SUFFIX)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` at once, for the user's eyes alone. Raises OSError."""
-    place = _beside(path)
-    try:
+    with _whole(path) as place:
         place.write_text(text, encoding="utf-8")
-        place.replace(path)
-    finally:
-        place.unlink(missing_ok=True)
 
 
 def _write_trace(path: Path, header: TraceHeader, events: Iterable[StepEvent]) -> None:
-    place = _beside(path)
+    with _whole(path) as place, TraceWriter(place, header) as writer:
+        for event in events:
+            writer.write(event)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Where to write what is to be in the file ``path``, which it becomes in the end, all of it or nothing.
+
+    A link stays, and its target is written. A device or a pipe is no file that could be replaced: it is written to.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path
+        return
+    path = path.resolve()
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    place = Path(name)
     try:
-        with TraceWriter(place, header) as writer:
-            for event in events:
-                writer.write(event)
+        yield place
         place.replace(path)
     finally:
         place.unlink(missing_ok=True)
-
-
-def _beside(path: Path) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-    os.close(descriptor)
-    return Path(name)
 
 
 def _document(messages: Sequence[Message]) -> str:

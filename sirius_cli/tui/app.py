@@ -13,6 +13,7 @@ from textual.driver import Driver
 
 from sirius_cli.core.safe_text import one_line
 from sirius_cli.errors import SiriusError
+from sirius_cli.services import saving
 from sirius_cli.services.modes import Mode
 from sirius_cli.tui import editor, themes
 from sirius_cli.tui.actions import COMMANDS, Actions
@@ -178,7 +179,7 @@ class ChatApp(ThemedApp):
             self._warn("there is no answer to copy yet")
 
     def action_save(self) -> None:
-        self.push_screen(SaveScreen("conversation.md"), self._save)
+        self.push_screen(SaveScreen("conversation.md", saving.files_of), self._save)
 
     def action_pick(self) -> None:
         shelf = self.actions.shelf

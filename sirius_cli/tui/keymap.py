@@ -2,7 +2,8 @@
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 
 from textual.binding import Binding, BindingType
 from textual.keys import Keys
@@ -19,13 +20,24 @@ def check(keymap: Mapping[str, str], bindings: Iterable[BindingType]) -> None:
     Raises:
         UsageError: with every fault.
     """
-    known = sorted({binding.id for binding in bindings if isinstance(binding, Binding) and binding.id})
+    named = {binding.id: binding for binding in bindings if isinstance(binding, Binding) and binding.id}
+    known = sorted(named)
     faults = [_unknown(name, known) for name in keymap if name not in known]
     faults += [
         f"{name}: {key!r} is no key" for name, keys in keymap.items() for key in keys.split(",") if not _is_key(key)
     ]
+    faults += _clashes({name: keys for name, keys in keymap.items() if name in named}, named)
     if faults:
         raise UsageError(f"the keymap in the settings is faulty: {'; '.join(faults)}", "keys are such as ctrl+r, f1, d")
+
+
+def _clashes(keymap: Mapping[str, str], named: Mapping[str, Binding]) -> Iterator[str]:
+    """Keys of which only one meaning would ever work: given twice, or to one that comes first everywhere."""
+    first = {name: it.key for name, it in named.items() if it.priority and not name.startswith("compare.")}
+    keys = {name: {key.strip() for key in text.split(",")} for name, text in {**first, **keymap}.items()}
+    for one, other in combinations(keys, 2):
+        if (one in keymap or other in keymap) and (shared := keys[one] & keys[other]):
+            yield f"{one} and {other} have the same key {min(shared)}"
 
 
 def part(keymap: Mapping[str, str], *, inspector: bool) -> dict[str, str]:

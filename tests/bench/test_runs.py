@@ -156,6 +156,11 @@ def test_a_run_without_results_says_how_to_get_some() -> None:
         runs.load_result(only())
 
 
+def test_a_folder_that_is_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is no run"):
+        runs.load_result(runs.find_run(str(tmp_path)))
+
+
 def test_saving_is_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = keep()
     before = (folder / "results.json").read_bytes()

@@ -55,7 +55,7 @@ def test_tables_show_passes_and_answers(sirius: Run) -> None:
     assert [line.split("  ")[0] for line in passes.splitlines()[1:]] == [
         "prefill 10", "dense step", "coarse 0.5 step", "fine 0.5 step", "check 2", "check 4", "check 8", "check 16",
     ]  # fmt: skip
-    assert [line.split()[0] for line in answers.splitlines()[1:]] == ["dense", "exact", "sirius"]
+    assert [line.split()[0] for line in answers.splitlines()[1:]] == ["dense", "exact-small", "sirius"]
     assert "plain read of memory: 0.00" in err
     assert "NOTE" not in out
 
@@ -68,7 +68,7 @@ def test_the_document_keeps_its_fields(sirius: Run) -> None:
     assert {"model", "device", "dtype", "ops", "weight_bytes", "rows", "bandwidth"} <= set(document)
     old = {"name", "depth", "tokens", "milliseconds", "tokens_per_second", "over_dense", "read_bytes", "floor_share"}
     assert all(old <= set(row) for row in document["rows"])
-    assert [row["name"] for row in document["end_to_end"]] == ["dense", "exact", "sirius"]
+    assert [row["name"] for row in document["end_to_end"]] == ["dense", "exact-small", "sirius"]
     assert document["missing"] == []
     assert json.loads(sirius("speed", *SMALL, "--format", "json")[1]).keys() == document.keys()
 

@@ -125,8 +125,20 @@ def test_stopping_says_that_nothing_is_lost(engine: FakeEngine, capsys: pytest.C
         (["--task", "gsm8k", "--compare", "dense,nope"], "no profile named 'nope'"),
         (["--task", "humaneval", "--data", "items.jsonl"], "--allow-code-execution"),
         (["--task", "gsm8k,aqua", "--data", "items.jsonl"], "--data"),
-        (["--task", "aqua", "--data", "items.jsonl"], "items.jsonl:1"),
         (["--task", "gsm8k", "speed"], "give one of them"),
+        (["--limit", "3"], "--limit is for --task, which is missing"),
+        (["--json", "-m", "x", "tasks"], "--model in front of tasks is for --task; put it behind tasks"),
+        ([*TASK[1:], "--limit", "9" * 30], f"limit cannot be {'9' * 30}"),
+        ([*TASK[1:], "--samples", '{"other": [0]}'], "--samples names 'other', which is no task of this run"),
+        ([*TASK[1:], "--samples", '{"gsm8k": []}'], "--samples names no item of gsm8k"),
+        ([*TASK[1:], "--samples", "{}"], "--samples names no item of gsm8k"),
+        ([*TASK[1:], "--samples", '{"gsm8k": [0, 6]}'], "gsm8k has 6 items, and no place 6"),
+        ([*TASK[1:], "--samples", '{"gsm8k": [true]}'], "lists of places"),
+        ([*TASK[1:], "--fail-under", "nan"], "--fail-under cannot be nan"),
+        ([*TASK[1:], "--compare", "dense", "--fail-under", "0.5"], "--fail-under judges corrected methods"),
+        ([*TASK[1:], "-o", "nowhere/report.md"], "cannot write nowhere/report.md"),
+        ([*TASK[1:], "-o", "items.jsonl"], "items.jsonl is read for what would be written to it"),
+        ([*TASK[1:], "--log-samples", "items.jsonl"], "items.jsonl is no folder"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(
@@ -140,6 +152,7 @@ def test_data_that_is_broken_or_missing_is_named(engine: FakeEngine, capsys: pyt
     Path("broken.jsonl").write_text('{"question": "1", "answer": "#### 1"}\n{"question"')
     assert "broken.jsonl:2" in refused(capsys, "--task", "gsm8k", "--data", "broken.jsonl", code=4)
     assert "nothing.jsonl" in refused(capsys, "--task", "gsm8k", "--data", "nothing.jsonl", code=4)
+    assert "items.jsonl:1" in refused(capsys, "--task", "aqua", "--data", "items.jsonl", code=4)
 
 
 def test_without_lm_eval_the_way_to_it_is_named(

@@ -71,22 +71,22 @@ def test_the_profile_names_the_command_that_it_comes_from(sirius: Run, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "expected", "message"),
     [
-        (["--keep", "1"], "keep cannot be 1; give a number from 0.05 to 0.95"),
-        (["--keep", "half"], "'--keep': Input should be a valid number"),
-        (["-o", "mine.txt"], "cannot write a profile to mine.txt; name a .yaml file in a folder that exists"),
-        (["--text", "missing.txt"], "cannot read missing.txt: No such file or directory; name a text file"),
-        (["--device", "tpu"], "device cannot be tpu"),
+        (["--keep", "1"], 2, "keep cannot be 1; give a number from 0.05 to 0.95"),
+        (["--keep", "half"], 2, "'--keep': Input should be a valid number"),
+        (["-o", "mine.txt"], 2, "cannot write a profile to mine.txt; name a .yaml file in a folder that exists"),
+        (["--text", "missing.txt"], 4, "cannot read missing.txt: No such file or directory; name a text file"),
+        (["--device", "tpu"], 2, "device cannot be tpu"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_loaded(
-    arguments: list[str], message: str, sirius: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    arguments: list[str], expected: int, message: str, sirius: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "find_model", lambda *arguments: pytest.fail("a model was looked for"))
     code, out, err = sirius(*arguments)
-    assert (code, out) == (2, "")
+    assert (code, out) == (expected, "")
     assert err.count("\n") == 1
     assert message in err
     assert not list(tmp_path.glob("*.yaml"))

@@ -41,6 +41,10 @@ def test_a_damaged_replay_shows_what_is_sound(run_chat: Run, tmp_path: Path) -> 
         (["--continue", "hello"], "--continue needs the dashboard"),
         (["--replay", "/no/such/trace"], "cannot read the trace /no/such/trace"),
         (["--replay", str(TRACE), "--screenshot", "x.svg", "--theme", "nigth"], "did you mean night?"),
+        (["--replay", str(TRACE), "--screenshot", str(TRACE)], "is read for what would be written to it"),
+        (["--replay", str(TRACE), "--json"], "--json is for new answers, not for a replay"),
+        (["--replay", str(TRACE), "--trace", "x.jsonl"], "--trace is for new answers, not for a replay"),
+        (["--screenshot", "x.svg", "--jsonl"], "--jsonl is for answers, not for a picture"),
     ],
 )
 def test_wrong_usage_is_one_line(run_chat: Run, arguments: list[str], message: str) -> None:

@@ -164,6 +164,16 @@ def test_a_place_that_cannot_be_written_leaves_nothing(sirius: Run, trace: str, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "run.jsonl"]
 
 
+def test_a_trace_is_not_overwritten_by_what_is_told_of_it(sirius: Run, trace: str, tmp_path: Path) -> None:
+    before = Path(trace).read_bytes()
+    for target in (trace, str(tmp_path)):
+        code, _, err = sirius(target, "--output", trace)
+        assert code == 2
+        assert "is read for what would be written to it" in err
+    assert Path(trace).read_bytes() == before
+    assert sirius("")[0] == 2
+
+
 def test_escapes_in_names_reach_no_terminal(sirius: Run, tmp_path: Path) -> None:
     evil = record(tmp_path / "a\x1b[2Jb.jsonl")
     evil.write_bytes(evil.read_bytes()[:-100])

@@ -44,6 +44,12 @@ def test_bye_leaves(talk: "pexpect.spawn[str]") -> None:
     assert finish(talk)[0] == 0
 
 
+@pytest.mark.parametrize("line", ["/quit", "/exit"])
+def test_other_words_leave_too(talk: "pexpect.spawn[str]", line: str) -> None:
+    talk.sendline(line)
+    assert finish(talk)[0] == 0
+
+
 def test_help_lists_every_command(talk: "pexpect.spawn[str]") -> None:
     text = say(talk, "/help")
     assert all(name in text for name in ("/help", "/set", "/show", "/system", "/clear", "/retry", "/stats", "/bye"))

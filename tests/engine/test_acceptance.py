@@ -84,6 +84,7 @@ def test_top_k_and_top_p_keep_the_likeliest():
         [4 / 7, 3 / 7, 0, 0]
     )
     assert distribution(logits, SamplingSpec(temperature=1.0, top_p=0.01))[0].tolist() == [1, 0, 0, 0]
+    assert distribution(1000 * logits, SamplingSpec(temperature=1e-300))[0].tolist() == [1, 0, 0, 0]
 
 
 def test_token_probabilities_are_the_softmax():

@@ -194,7 +194,26 @@ async def test_saving_can_be_left_and_can_fail(tmp_path: Path) -> None:
         dash.app.screen.query_one(Input).value = str(tmp_path / "nowhere" / "talk.md")
         await pilot.press("enter")
         await pilot.pause()
-        assert "name a file in a folder that exists" in dash.told[-1]
+        assert "name a file in a folder that exists" in dash.screen_text
+        assert isinstance(dash.app.screen, SaveScreen)
+
+
+async def test_a_file_that_exists_is_replaced_by_a_second_enter_alone(tmp_path: Path) -> None:
+    old = tmp_path / "old.trace.jsonl"
+    old.write_text("mine")
+    dash = open_dashboard()
+    async with dash.app.run_test(size=SIZE) as pilot:
+        await answered(dash, pilot)
+        await pilot.press("ctrl+s")
+        dash.app.screen.query_one(Input).value = str(tmp_path / "old.md")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "old.trace.jsonl would be replaced" in dash.screen_text
+        assert old.read_text() == "mine"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert (tmp_path / "old.md").exists()
+        assert old.read_text() != "mine"
 
 
 async def test_ctrl_p_opens_the_palette_with_areas() -> None:

@@ -1,5 +1,7 @@
 """A conversation in files."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from sirius_cli.core.trace import TraceHeader, read_trace
 from sirius_cli.errors import EnvironmentProblem, UsageError
 from sirius_cli.services.feed import Message
 from sirius_cli.services.recording import LiveTrace
+from sirius_cli.services.reports.saving import save as save_report
 from sirius_cli.services.saving import save
 
 LOADED = Loaded("m", "cpu", "float32", 1, 0.1, {})
@@ -40,6 +43,26 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentProblem):
         save(tmp_path / "talk.md", MESSAGES, HEADER, EVENTS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.md", "talk.trace.jsonl"]
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    link, target = tmp_path / "link.md", tmp_path / "far" / "talk.md"
+    target.parent.mkdir()
+    target.write_text("before")
+    link.symlink_to(target)
+    save(link, MESSAGES, HEADER, EVENTS)
+    assert link.is_symlink()
+    assert "before" not in target.read_text()
+    assert sorted(path.name for path in target.parent.iterdir()) == ["talk.md"]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        save_report(pipe, "a report\n")
+        assert reader.communicate()[0] == "a report\n"
+    assert pipe.is_fifo()
 
 
 def test_a_live_trace_begins_with_the_model(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ def find(spec: str | None) -> Path:
     """
     if spec is None:
         return _newest()
+    if not spec:
+        raise UsageError("the name of the trace is empty", "name one, or none for the newest")
     # Unlike Path.exists, os.path.exists does not raise on a name that is too long.
     named = [traces_dir() / spec, traces_dir() / f"{spec}{_SUFFIX}"]
     found = next((path for path in [Path(spec), *named] if os.path.exists(path)), None)
@@ -44,6 +46,11 @@ def read(path: Path) -> Inspection:
     return _read_folder(path) if path.is_dir() else Inspection(*_sound([_read_file(path)]))
 
 
+def files_of(path: Path) -> list[Path]:
+    """The traces that :func:`read` reads at ``path``."""
+    return sorted(path.glob(f"*{_SUFFIX}")) if path.is_dir() else [path]
+
+
 def _newest() -> Path:
     try:
         return max(traces_dir().glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime)
@@ -52,7 +59,7 @@ def _newest() -> Path:
 
 
 def _read_folder(folder: Path) -> Inspection:
-    files = sorted(folder.glob(f"*{_SUFFIX}"))
+    files = files_of(folder)
     if not files:
         raise ModelError(f"the folder {folder} holds no trace (*{_SUFFIX})", _HOW)
     runs, unread = [], []

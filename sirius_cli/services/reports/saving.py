@@ -15,7 +15,8 @@ def save(path: Path, text: str) -> None:
     """
     try:
         write_text(path, text.encode(errors="backslashreplace").decode())
-        path.chmod(0o666 & ~_umask())  # a report is to be shown around, unlike a conversation
+        if path.is_file():
+            path.chmod(0o666 & ~_umask())  # a report is to be shown around, unlike a conversation
     except OSError as error:
         hint = "name a file in a folder that exists and is writable"
         raise UsageError(f"cannot write {path}: {error.strerror}", hint) from error

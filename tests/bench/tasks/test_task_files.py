@@ -69,7 +69,7 @@ WRONG_ROWS = [
 def test_rows_that_do_not_fit_name_their_line(name: str, row: dict[str, Any], problem: str, tmp_path: Path) -> None:
     data = write(tmp_path / "problems.jsonl", [CASES[name].rows[0], row])
     error = failure(name, data)
-    assert isinstance(error, UsageError)
+    assert isinstance(error, ModelError)
     assert error.message == f"{data}:2: {problem}"
     assert error.hint.startswith(f"{name} needs ")
 

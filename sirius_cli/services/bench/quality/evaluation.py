@@ -68,7 +68,7 @@ def load_tasks(plan: Plan) -> dict[str, Any]:
     Raises:
         SiriusError: for a task or data that cannot be had.
     """
-    return catalogue.load_tasks(
+    tasks = catalogue.load_tasks(
         plan.tasks,
         data=plan.data,
         shots=plan.shots,
@@ -76,6 +76,22 @@ def load_tasks(plan: Plan) -> dict[str, Any]:
         seed=plan.seed,
         allow_code=plan.allow_code,
     )
+    for name in plan.samples or ():
+        if name not in tasks:
+            raise UsageError(f"--samples names {name!r}, which is no task of this run", f"there is {', '.join(tasks)}")
+    if plan.samples is not None:
+        for name, task in tasks.items():
+            _expect_places(name, plan.samples.get(name, []), len(task.eval_docs))
+    return tasks
+
+
+def _expect_places(name: str, places: list[int], items: int) -> None:
+    if not places:
+        raise UsageError(f"--samples names no item of {name}", "give one at least, or leave out the task")
+    if max(places) >= items:
+        raise UsageError(
+            f"--samples: {name} has {items} items, and no place {max(places)}", "places are counted from 0"
+        )
 
 
 def evaluate(
@@ -161,7 +177,7 @@ def _judge(
             SiriusLM(engine, store, batch=plan.batch, listener=ear, max_new_tokens=plan.max_new_tokens, seed=plan.seed),
             {"tasks": {name: task}},
             limit=plan.limit,
-            samples={name: plan.samples[name]} if plan.samples and name in plan.samples else None,
+            samples=None if plan.samples is None else {name: plan.samples[name]},
             bootstrap_iters=_RESAMPLES,
             system_instruction=plan.system,
             apply_chat_template=plan.chat,

@@ -1,6 +1,7 @@
 """What a benchmark of quality is asked to do, and what makes two of them the same run."""
 
 import json
+import sys
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -41,8 +42,8 @@ class Plan:
         if not self.tasks:
             raise UsageError("--task names no task", "see `sirius bench tasks`")
         for name, value in (("limit", self.limit), ("batch", self.batch), ("max-new-tokens", self.max_new_tokens)):
-            if value is not None and value < 1:
-                raise UsageError(f"{name} cannot be {value}", "give 1 or more")
+            if value is not None and not 1 <= value <= sys.maxsize:
+                raise UsageError(f"{name} cannot be {value}", f"give a number from 1 to {sys.maxsize}")
         if self.num_fewshot is not None and self.num_fewshot < 0:
             raise UsageError(f"num-fewshot cannot be {self.num_fewshot}", "give 0 or more")
         if self.multiturn and not self.chat:

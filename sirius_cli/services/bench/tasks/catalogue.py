@@ -35,10 +35,11 @@ def load_tasks(
     permits tasks that run what a model has written.
 
     Raises:
-        UsageError: for an unknown task, a code task without ``allow_code``, ``data`` with several tasks, rows without
-            the fields that the task needs (with file and line), more examples than there are.
+        UsageError: for an unknown task, a code task without ``allow_code``, ``data`` with several tasks, more examples
+            than there are.
         EnvironmentProblem: if lm-eval is missing, or a data set cannot be reached.
-        ModelError: for a file that cannot be read or is no JSON Lines (with file and line), or a broken data set.
+        ModelError: for a file that cannot be read, is no JSON Lines or has rows without the fields that the task needs
+            (with file and line), or a broken data set.
     """
     wanted = list(dict.fromkeys(names))
     _expect_one_choice(wanted, data, shots, num_fewshot)

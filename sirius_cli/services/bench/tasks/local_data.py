@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sirius_cli.config.documents import near
-from sirius_cli.errors import UsageError
+from sirius_cli.errors import ModelError, UsageError
 from sirius_cli.services.bench.tasks.fields import Check, Fields, described, only, problem_with
 from sirius_cli.services.bench.tasks.harness import Found, first_line, first_n, reaching
 from sirius_cli.services.bench.tasks.records import Record, read_records
@@ -33,8 +33,8 @@ class LocalData:
         """The tasks that ``found`` stands for, on these problems; those of a group that it has problems of.
 
         Raises:
-            UsageError: for rows that do not fit the task, and tasks that cannot take rows.
-            ModelError: for a file that cannot be read or is no JSON Lines.
+            UsageError: for tasks that cannot take rows.
+            ModelError: for a file that cannot be read, is no JSON Lines, or has rows that do not fit the task.
             EnvironmentProblem: if the task needs a package or a metric that is not here.
         """
         _expect_takes_rows(found)
@@ -82,7 +82,7 @@ def _checked(found: Found, records: Sequence[Record], fields: Fields, check: Che
     optional = found.short.optional if found.short else ()
     for record in records:
         if problem := problem_with(record.values, fields, check):
-            raise UsageError(f"{record.place}: {problem}", f"{found.name} needs {described(fields)}")
+            raise ModelError(f"{record.place}: {problem}", f"{found.name} needs {described(fields)}")
     return [Record(record.place, only(record.values, fields, optional)) for record in records]
 
 
@@ -91,7 +91,7 @@ def _alike(records: list[Record]) -> list[Record]:
     for record in records:
         if missing := records[0].values.keys() - record.values.keys():
             message = f"{record.place}: lacks {', '.join(sorted(missing))}, which {records[0].place} has"
-            raise UsageError(message, "give all lines the same fields")
+            raise ModelError(message, "give all lines the same fields")
     return records
 
 
@@ -114,7 +114,7 @@ def _member(found: Found, field: str, value: str, place: str) -> str:
     prefix = f"{found.task}_"
     known = [task.removeprefix(prefix) for task in found.manager.all_subtasks]
     if value not in known:
-        raise UsageError(f"{place}: {found.name} has no {field} {value!r}", near(value, known))
+        raise ModelError(f"{place}: {found.name} has no {field} {value!r}", near(value, known))
     return prefix + value
 
 
@@ -177,4 +177,4 @@ def _fitting(found: Found, place: object) -> Iterator[None]:
         yield
     except (TemplateError, LookupError, TypeError, ValueError, OverflowError, AttributeError, SyntaxError) as error:
         message = f"{place}: not what {found.name} reads: {first_line(error)}"
-        raise UsageError(message, f"give the fields that {found.config.get('dataset_path')} has") from error
+        raise ModelError(message, f"give the fields that {found.config.get('dataset_path')} has") from error
