@@ -27,6 +27,7 @@ METHODS = {
     "all but layers": "sirius",
     "all but fading": f"sirius:refresh=0:decay=1:layers={LAYERS}",
     "all but doubt": f"sirius:confidence=0:layers={LAYERS}",
+    "and four paths": f"sirius:confidence=0:tree_width=4:layers={LAYERS}",
     "all, at 0.3": f"sirius:threshold=0.3:layers={LAYERS}",
 }
 
