@@ -25,7 +25,7 @@ METHODS = {
     "and look-ups": "sirius:decay=1:lookup=3",
     "all": f"sirius:layers={LAYERS}",
     "all but layers": "sirius",
-    "all but refresh and fading": f"sirius:refresh=0:decay=1:layers={LAYERS}",
+    "doubt, layers": f"sirius:refresh=0:decay=1:layers={LAYERS}",
     "all but doubt": f"sirius:confidence=0:layers={LAYERS}",
     "and four paths": f"sirius:confidence=0:tree_width=4:layers={LAYERS}",
     "all, at 0.3": f"sirius:threshold=0.3:layers={LAYERS}",
