@@ -18,7 +18,6 @@ from sirius_cli.engine.drafts.making import quantise
 from sirius_cli.engine.drafts.policy import DraftPolicy, keeps_of
 from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
-from sirius_cli.engine.forward import finished, run_rows
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.measured import Measured
 from sirius_cli.engine.memory import free_bytes
@@ -148,19 +147,6 @@ class Engine(Measured):
         """Another engine over the same weights and with the same experience, with its own text and ``profile``."""
         placement, experiences = self._placement, self._experiences
         return Engine(self.model, self.tokens, profile, self.loaded, placement, self.drafters, experiences)
-
-    @torch.inference_mode()
-    def dense_step_ms(self) -> float | None:
-        """Time one dense step behind the last text: the yardstick of a check. None before the first answer.
-
-        The step writes to the slot after the text, which the next pass overwrites.
-        """
-        text = self._text
-        if text is None or len(text.ids) >= text.cache.capacity:
-            return None
-        start = perf_counter()
-        finished(run_rows(self.model, text.cache, [0], [text.ids[-1:]], [len(text.ids)], dense_mlp))
-        return 1000 * (perf_counter() - start)
 
     def forget(self) -> None:
         """Forget the last text, so that the next prompt is read from its beginning; what was recorded is kept."""

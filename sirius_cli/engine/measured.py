@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 import torch
 
@@ -11,11 +12,13 @@ from sirius_cli.engine.device import Placement
 from sirius_cli.engine.drafts import cost_of
 from sirius_cli.engine.drafts.policy import StepCost, WeightSizes
 from sirius_cli.engine.drafts.quantised import Drafters, sizes_of
+from sirius_cli.engine.forward import finished, run_rows
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.memory import watch_memory
 from sirius_cli.engine.models.counts import ParameterCounts
-from sirius_cli.engine.models.decoder import Decoder
+from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.probe import Probe
+from sirius_cli.engine.text import Text
 from sirius_cli.engine.transformers_probe import TransformersProbe
 from sirius_cli.errors import UsageError
 from sirius_kernels.bandwidth.op import read_bandwidth
@@ -33,6 +36,7 @@ class Measured:
     context: int
     counts: ParameterCounts
     _placement: Placement
+    _text: Text | None
 
     @property
     def draft_sizes(self) -> WeightSizes:
@@ -73,6 +77,19 @@ class Measured:
         """The checkpoint of ``folder`` under transformers: same device, dtype and number of threads."""
         placement = self._placement
         return TransformersProbe(folder, dtype=placement.dtype, device=placement.device, threads=self.threads)
+
+    @torch.inference_mode()
+    def dense_step_ms(self) -> float | None:
+        """Time one dense step behind the last text: the yardstick of a check. None before the first answer.
+
+        The step writes to the slot after the text, which the next pass overwrites.
+        """
+        text = self._text
+        if text is None or len(text.ids) >= text.cache.capacity:
+            return None
+        start = perf_counter()
+        finished(run_rows(self.model, text.cache, [0], [text.ids[-1:]], [len(text.ids)], dense_mlp))
+        return 1000 * (perf_counter() - start)
 
     def read_bandwidth(self) -> float:
         """Bytes per second of a plain read of this device's memory, with the threads that steps use."""

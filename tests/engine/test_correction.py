@@ -237,9 +237,11 @@ def test_a_set_is_chosen_anew_by_what_checks_have_shown(tiny_model):
         if event.window == 0:
             continue
         bounds.append(len(ids) - 1)
-        expected = scores_of(engine, ids, bounds, 0.5)
-        torch.testing.assert_close(loops[0].statistic.scores, expected, atol=1e-4, rtol=1e-4)
-        lists.append(torch.stack(loops[0].policy.state))
+        expected, scores = scores_of(engine, ids, bounds, 0.5), loops[0].statistic.scores
+        *active, faded = loops[0].policy.state
+        torch.testing.assert_close(scores, scores_of(engine, ids, bounds, 1.0), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(scores - faded, expected, atol=1e-4, rtol=1e-4)
+        lists.append(torch.stack(active))
         if event.window % 2 == 0:
             best = expected[:, 0].topk(lists[-1].shape[1]).indices.sort().values
             assert torch.equal(lists[-1].long(), best)

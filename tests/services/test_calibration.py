@@ -122,7 +122,7 @@ def test_places_that_cannot_hold_a_profile_are_refused(name: str, tmp_path: Path
 
 
 def test_texts_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot read .*none\.txt: No such file or directory; name a text file"):
+    with pytest.raises(ModelError, match=r"cannot read .*none\.txt: No such file or directory; name a text file"):
         read_text(tmp_path / "none.txt")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     with pytest.raises(ModelError, match=r"latin\.txt is not UTF-8 at byte 3"):
