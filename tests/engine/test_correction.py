@@ -20,7 +20,7 @@ from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.planning.planner import Plan, Planner
 from sirius_cli.engine.planning.sizes import LONGEST
 
-fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBA = Ops("numba", "test")
 # Random models repeat themselves less, and disagree with their drafts more, than trained ones: good for testing.
 

@@ -27,7 +27,7 @@ from sirius_kernels.quant.rounding import output_error
 
 NUMBA = Ops("numba", "test")
 PARTS = ("qkv", "out", "gate_up", "down_t")
-fuzz = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
