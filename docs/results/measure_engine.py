@@ -203,7 +203,8 @@ def summarise(path: Path) -> None:
             report(f"{other}: AAL {sum(advances) / len(advances):.2f} over {len(advances)} checks\n")
             for name, key in (("draft step", "draft_step_ms"), ("check", "check_ms")):
                 ratios = [row[other][key] / row["dense"]["check_ms"] for row in both if row[other][key]]
-                report(f"{other}: {name} over dense step {spread(ratios)}\n")
+                if ratios:  # a planner may have drafted nothing
+                    report(f"{other}: {name} over dense step {spread(ratios)}\n")
             for key in ("effective_density", "effective_read", "corrected_fraction"):
                 values = [row[other][key] for row in both if row[other][key] is not None]
                 report(f"{other}: {key} {statistics.mean(values):.3f}\n")
