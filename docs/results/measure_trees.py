@@ -135,18 +135,8 @@ def _table(records: list[dict[str, Any]]) -> list[str]:
     for record in records:
         by_case[record["rule"], record["width"], record["split"]][record["question"]] = record
     common = set.intersection(*(set(answers) for answers in by_case.values()))
-    header = (
-        "rule",
-        "width",
-        "split",
-        "answers",
-        "AAL",
-        "nodes a check",
-        "effective read",
-        "step ms",
-        "check ms",
-        "tok/s",
-    )
+    figures = ("AAL", "nodes a check", "effective read", "step ms", "check ms", "tok/s")
+    header = ("rule", "width", "split", "answers", *figures)
     rows = [header, ("---",) * len(header)]
     for shape, answers in sorted(by_case.items()):
         rows.append(tuple(map(str, (*shape, len(common), *_figures([answers[i] for i in sorted(common)])))))

@@ -147,8 +147,7 @@ class _Override:
         return self.flag.lstrip("-").replace("-", "_")
 
     def given(self, context: typer.Context) -> bool:
-        source = context.get_parameter_source(self.parameter)
-        return source is not None and source.name == "COMMANDLINE"
+        return on_command_line(context, self.parameter)
 
 
 _OVERRIDES = (
@@ -178,12 +177,16 @@ _OVERRIDES = (
 )
 
 
+def on_command_line(context: typer.Context, parameter: str) -> bool:
+    """Whether a parameter's value was typed, and does not come from a variable or a default."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def given(context: typer.Context) -> list[str]:
     """The options that stand on the command line, each by its longest name, in the order of ``--help``."""
-    sources = ((param, context.get_parameter_source(param.name or "")) for param in context.command.params)
-    return [
-        max(param.opts, key=len) for param, source in sources if source is not None and source.name == "COMMANDLINE"
-    ]
+    found = (param for param in context.command.params if on_command_line(context, param.name or ""))
+    return [max(param.opts, key=len) for param in found]
 
 
 def overrides(context: typer.Context) -> dict[str, tuple[object, str]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sirius_cli.cli import diagnostics, output, terminal
+from sirius_cli.cli import diagnostics, options, output, terminal
 from sirius_cli.errors import UsageError
 
 
@@ -44,10 +44,9 @@ def chosen(context: typer.Context, form: Format | None, json: bool) -> Format:
     Raises:
         UsageError: the flags contradict each other.
     """
-    source = context.get_parameter_source("json")
     if form is None:
         return Format.JSON if json else Format.TABLE
-    if json and form is not Format.JSON and source is not None and source.name == "COMMANDLINE":
+    if json and form is not Format.JSON and options.on_command_line(context, "json"):
         raise UsageError(f"--json and --format {form} ask for two forms", "give one of them")
     return form
 
@@ -60,7 +59,9 @@ def expect_writable(file: Path | None, reads: Iterable[Path | None] = ()) -> Non
     """
     if file is None:
         return
-    if file.is_dir() or not file.absolute().parent.is_dir():
+    from sirius_cli.services.saving import is_place
+
+    if not is_place(file):
         raise UsageError(f"cannot write {file}", "name a file in a folder that exists and is writable")
     if file.exists() and any(read is not None and read.exists() and file.samefile(read) for read in reads):
         raise UsageError(f"{file} is read for what would be written to it", "name another file")

@@ -45,7 +45,7 @@ class DraftSpec(_Part):
         default=0, ge=0, le=32, description="with a check: shortest match whose continuation is drafted; 0: none is"
     )
     tree_width: int = Field(
-        default=1, ge=1, le=16, description="with a check: paths that are drafted side by side; 1: a chain"
+        default=1, ge=1, le=16, description="with a check: most paths that are drafted side by side; 1: a chain"
     )
     tree_split: float = Field(
         default=0.1, ge=0.0, le=1.0, description="of a tree: least likelihood of a path over the likeliest's; 0: any"

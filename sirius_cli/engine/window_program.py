@@ -98,11 +98,10 @@ class WindowProgram:
         token = found.token[accepted]
         self.newest.copy_(token)
         self.length.add_(count)
+        self.limit.sub_(count)
         head = (count, meant, accepted, token, found.probability[accepted], found.entropy[accepted])
         parts = (*head, drafted, probabilities, dense, activity)
-        figures = torch.cat([part.double() for part in parts])
-        self.limit.sub_(count)
-        return figures
+        return torch.cat([part.double() for part in parts])
 
     def read(self, figures: list[float]) -> Window:
         """The figures of :meth:`run` as plain numbers."""

@@ -13,7 +13,7 @@ from sirius_cli.core.profile import SCHEMA_VERSION
 from sirius_cli.errors import EnvironmentProblem, ModelError, UsageError
 from sirius_cli.services.progress import Progress, ProgressEvent
 from sirius_cli.services.sample_text import sample_of
-from sirius_cli.services.saving import write_text
+from sirius_cli.services.saving import is_place, write_text
 
 if TYPE_CHECKING:
     from sirius_cli.engine.drafts.sensitivity import Sensitivity
@@ -78,7 +78,7 @@ def check_keep(keep: float) -> None:
 
 def check_output(path: Path) -> None:
     """Raise ``UsageError`` for what is no place for a profile's file."""
-    if path.suffix not in (".yaml", ".yml") or path.is_dir() or not path.absolute().parent.is_dir():
+    if path.suffix not in (".yaml", ".yml") or not is_place(path):
         raise UsageError(f"cannot write a profile to {path}", "name a .yaml file in a folder that exists")
 
 

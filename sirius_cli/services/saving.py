@@ -37,9 +37,14 @@ def save(
 
 def files_of(path: Path) -> tuple[Path, Path]:
     """The files that a conversation saved to ``path`` has. Raises UsageError if ``path`` is a folder or in none."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
+    if not is_place(path):
         raise UsageError(f"cannot save to {path}", "name a file in a folder that exists")
     return path, path.with_name(path.stem + TRACE_SUFFIX)
+
+
+def is_place(path: Path) -> bool:
+    """Whether a file may be at ``path``: it is no folder, but in one."""
+    return not path.is_dir() and path.absolute().parent.is_dir()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -112,9 +112,9 @@ def load_result(run: RunInfo) -> BenchResult:
         ModelError: it has none yet, or a broken or newer one.
     """
     path = run.folder / RESULTS
-    if not path.exists() and not (run.folder / MANIFEST).exists():
-        raise ModelError(f"{run.folder} is no run", "see `sirius runs list`")
     if not path.exists():
+        if not (run.folder / MANIFEST).exists():
+            raise ModelError(f"{run.folder} is no run", "see `sirius runs list`")
         raise ModelError(f"the run {run.id} has no results yet", "give its command again: it goes on from there")
     return result_from_json(stored.read(path), str(path))
 
