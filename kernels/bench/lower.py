@@ -1,6 +1,6 @@
 """Lower every Triton kernel to machine code for GPUs that need not be there, and print what it takes.
 
-    python kernels/bench/lower.py [--json] [--only sm90]
+    python kernels/bench/lower.py [--json] [--only sm90] [--tokens 1]
 
 The ops are called with tensors of an 8B model's shapes that have no data, once for each GPU. What they would launch,
 with the configurations that they would choose there, is compiled instead. Registers, stack and shared memory are read
@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -37,10 +37,10 @@ from sirius_kernels.quant.matrix import Bits, QuantMatrix
 from sirius_kernels.select.op import select_rows
 
 GPUS = {
-    "sm80": (DeviceInfo("A100", (8, 0), 108, 163 << 10), GPUTarget("cuda", 80, 32)),
-    "sm89": (DeviceInfo("RTX 4090", (8, 9), 128, 99 << 10), GPUTarget("cuda", 89, 32)),
-    "sm90": (DeviceInfo("H100", (9, 0), 132, 227 << 10, chains=True), GPUTarget("cuda", 90, 32)),
-    "sm100": (DeviceInfo("B200", (10, 0), 148, 227 << 10, chains=True), GPUTarget("cuda", 100, 32)),
+    "sm80": (DeviceInfo("A100", (8, 0), 108, 163 << 10, octets=True), GPUTarget("cuda", 80, 32)),
+    "sm89": (DeviceInfo("RTX 4090", (8, 9), 128, 99 << 10, octets=True), GPUTarget("cuda", 89, 32)),
+    "sm90": (DeviceInfo("H100", (9, 0), 132, 227 << 10, chains=True, octets=True), GPUTarget("cuda", 90, 32)),
+    "sm100": (DeviceInfo("B200", (10, 0), 148, 227 << 10, chains=True, octets=True), GPUTarget("cuda", 100, 32)),
     "gfx942": (DeviceInfo("MI300X", (9, 4), 304, 64 << 10), GPUTarget("hip", "gfx942", 64)),
 }
 TOKENS = (1, 16, 64)
@@ -136,15 +136,15 @@ def ops_of_a_layer(tokens: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def launches(gpu: DeviceInfo) -> Iterator[Launch]:
-    """What the ops would launch on ``gpu``, which stands in for the interpreter's device here."""
+def launches(gpu: DeviceInfo, sizes: Sequence[int]) -> Iterator[Launch]:
+    """What passes of ``sizes`` tokens would launch on ``gpu``, which stands in for the interpreter's device here."""
     recorded: list[tuple[Any, tuple[Any, ...], Any, dict[str, Any]]] = []
 
     def record(kernel: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> None:
         recorded.append((kernel, args, grid, kwargs))
 
     with patch.object(JITFunction, "run", record), patch.object(device, "INTERPRETER", gpu):
-        for tokens in TOKENS:
+        for tokens in sizes:
             for name, call in ops_of_a_layer(tokens).items():
                 recorded.clear()
                 call()
@@ -201,9 +201,13 @@ def _usage(cubin: bytes) -> tuple[int, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=GPUS, action="append", help="one GPU; may be given again")
+    parser.add_argument(
+        "--tokens", type=int, action="append", help="of a pass; may be given again. 1, 16 and 64 if not"
+    )
     parser.add_argument("--json", action="store_true", help="one object a line instead of a table")
     arguments = parser.parse_args()
-    lowered = [lower(name, launch) for name in arguments.only or GPUS for launch in launches(GPUS[name][0])]
+    sizes = arguments.tokens or TOKENS
+    lowered = [lower(name, launch) for name in arguments.only or GPUS for launch in launches(GPUS[name][0], sizes)]
     lines = [json.dumps(asdict(one)) for one in lowered] if arguments.json else table(lowered)
     sys.stdout.writelines(line + "\n" for line in lines)
 

@@ -11,7 +11,8 @@ import torch
 class DeviceInfo:
     """A GPU: ``multiprocessors``, and the bytes of shared memory that one block of threads may have.
 
-    ``chains`` says whether a kernel can begin before the one before it has ended (``gpu_chain.py``).
+    ``chains`` says whether a kernel can begin before the one before it has ended (``gpu_chain.py``), ``octets`` whether
+    one instruction multiplies four bytes and adds up (``gpu_bytes.py``).
     """
 
     name: str
@@ -19,6 +20,7 @@ class DeviceInfo:
     multiprocessors: int
     shared_memory: int
     chains: bool = False
+    octets: bool = False
 
 
 INTERPRETER: Final = DeviceInfo("interpreter", (9, 0), 4, 227 << 10)
@@ -35,4 +37,11 @@ def _gpu(index: int) -> DeviceInfo:
     facts = torch.cuda.get_device_properties(index)
     shared = getattr(facts, "shared_memory_per_block_optin", facts.shared_memory_per_block)
     chains = torch.version.hip is None and facts.major >= 9
-    return DeviceInfo(facts.name, (facts.major, facts.minor), facts.multi_processor_count, shared, chains)
+    return DeviceInfo(
+        facts.name,
+        (facts.major, facts.minor),
+        facts.multi_processor_count,
+        shared,
+        chains,
+        octets=torch.version.hip is None,
+    )

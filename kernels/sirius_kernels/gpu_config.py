@@ -10,6 +10,7 @@ MOST_TOKENS: Final = 64
 
 _DOT: Final = 16  # the least size that a product on matrix units may have
 _WARP_GROUPS: Final = (9, 0)  # from there on four warps multiply out of shared memory, and spend no registers on it
+_WARP_OF_CODES: Final = 32 * 32  # codes of a row that a warp multiplies at a time (gpu_bytes.py)
 _RESERVED: Final = 4 << 10  # shared memory for what is not buffered loads
 
 
@@ -52,10 +53,10 @@ def rows_config(
 ) -> RowsConfig:
     """How to multiply ``rows`` rows of each of ``units`` units, ``depth`` elements long, with ``tokens`` tokens.
 
-    ``codes`` become fp32 in registers, which larger blocks would spill.
+    Several tokens' ``codes`` become fp32 in registers, which larger blocks would spill.
     """
     if tokens == 1:
-        return RowsConfig(4, _fitting(depth, 2048), 1, 4, 1) if codes else _for_one(depth, rows, itemsize, device)
+        return _for_bytes(units, depth, rows, device) if codes else _for_one(depth, rows, itemsize, device)
     block = _token_block(tokens)
     blocks = [size for size in (64, 32) if -(-units // size) >= device.multiprocessors // 3]
     size, deep = (blocks or [16])[0], _fitting(depth, 32 if codes else 128)
@@ -68,6 +69,13 @@ def _for_one(depth: int, rows: int, itemsize: int, device: DeviceInfo) -> RowsCo
     """Few rows a block, and long stretches of them: that is what is fetched before the token is known."""
     units, deep = 4 // rows, _fitting(depth, 4096 // itemsize)
     return RowsConfig(units, deep, 1, 4, min(3, _stages(units * rows * deep * itemsize, device)))
+
+
+def _for_bytes(units: int, depth: int, rows: int, device: DeviceInfo) -> RowsConfig:
+    """A thread takes 32 codes of each row at a time. Many rows share the work of turning the token into bytes."""
+    sizes = [size for size in (8 // rows, 4 // rows) if -(-units // size) >= 2 * device.multiprocessors]
+    deep = max(_WARP_OF_CODES, _fitting(depth, 2 * _WARP_OF_CODES))
+    return RowsConfig((sizes or [2 // rows])[0], deep, 1, deep // _WARP_OF_CODES, 1)
 
 
 def down_config(

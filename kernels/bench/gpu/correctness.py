@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from gpu import texts
-from gpu.codes import random_codes
+from gpu.codes import byte_tokens, random_codes
 from sirius_kernels.attention.op import attention
 from sirius_kernels.contracts import Onto
 from sirius_kernels.linear.op import linear
@@ -72,13 +72,14 @@ def _products(device: torch.device, *, dtype: torch.dtype, tokens: int, hidden: 
     yield f"mlp_down, onto, {about}", _adds(dtype, mlp_down, drawn(tokens, hidden), drawn(tokens, neurons), down_t)
     yield f"normalise, {about}", _agrees(dtype, normalise, x, weight, eps=1e-5, centred=False)
     if hidden % BLOCK == 0:
-        yield from _quantised(about, dtype, x, gate_up, down_t, drawn(tokens, neurons))
+        yield from _quantised(about, dtype, gate_up, down_t, drawn(tokens, neurons))
 
 
 def _quantised(
-    about: str, dtype: torch.dtype, x: torch.Tensor, gate_up: torch.Tensor, down_t: torch.Tensor, inner: torch.Tensor
+    about: str, dtype: torch.dtype, gate_up: torch.Tensor, down_t: torch.Tensor, inner: torch.Tensor
 ) -> Iterator[Case]:
     formats: tuple[Bits, ...] = (8, 4)
+    x = byte_tokens(inner.shape[0], gate_up.shape[-1], inner.device, dtype)
     for bits in formats:
         rows, downs = (
             random_codes(tuple(like.shape), bits, 32, like.device, like.shape[-1] ** -0.25)

@@ -13,7 +13,7 @@ import torch
 from triton.runtime.errors import OutOfResources
 
 from gpu.clock import Clock
-from gpu.codes import random_codes
+from gpu.codes import byte_tokens, random_codes
 from sirius_kernels import tuned
 from sirius_kernels.contracts import Onto
 from sirius_kernels.gpu_config import DownConfig, RowsConfig
@@ -78,6 +78,7 @@ def _calls(shape: StepShape, tokens: int, device: str, cold: bool) -> list[Call]
         return call
 
     x, gate, mixed, total = drawn(tokens, hidden), drawn(tokens, neurons), drawn(tokens, heads), drawn(tokens, hidden)
+    x8, gate8, mixed8 = (byte_tokens(1, size, torch.device(device), dtype) for size in (hidden, neurons, heads))
     some = torch.randperm(neurons, device=device)[: neurons // 2].sort().values.to(torch.int32)
     half = gate[:, : neurons // 2].contiguous()
     stacked = (shape.heads + 2 * shape.kv_heads) * shape.head_dim
@@ -88,7 +89,7 @@ def _calls(shape: StepShape, tokens: int, device: str, cold: bool) -> list[Call]
     def adding(x: torch.Tensor) -> Callable[[Any, str], torch.Tensor]:
         return lambda weight, impl: linear(x, weight, onto=Onto(total.clone(), 1.0), impl=impl)  # type: ignore[arg-type]
 
-    def inner(active: torch.Tensor | None) -> Callable[[Any, str], torch.Tensor]:
+    def inner(x: torch.Tensor, active: torch.Tensor | None) -> Callable[[Any, str], torch.Tensor]:
         return lambda weight, impl: mlp_hidden(x, weight, activation="silu", active=active, impl=impl)  # type: ignore[arg-type]
 
     def outer(hidden: torch.Tensor, active: torch.Tensor | None) -> Callable[[Any, str], torch.Tensor]:
@@ -98,12 +99,12 @@ def _calls(shape: StepShape, tokens: int, device: str, cold: bool) -> list[Call]
         over(product(x), lambda: drawn(stacked, hidden)),
         over(product(mixed), lambda: drawn(hidden, heads)),
         over(product(x, fp32=True), lambda: drawn(shape.vocabulary, hidden)),
-        over(inner(None), lambda: drawn(neurons, 2, hidden)),
+        over(inner(x, None), lambda: drawn(neurons, 2, hidden)),
         over(outer(gate, None), lambda: drawn(neurons, hidden)),
     ]
     if tokens == 1:  # drafts
         calls += [
-            over(inner(some), lambda: drawn(neurons, 2, hidden)),
+            over(inner(x, some), lambda: drawn(neurons, 2, hidden)),
             over(outer(half, some), lambda: drawn(neurons, hidden)),
             over(
                 lambda weight, impl: mlp_gate(x, weight, activation="silu", impl=impl),  # type: ignore[arg-type]
@@ -116,11 +117,11 @@ def _calls(shape: StepShape, tokens: int, device: str, cold: bool) -> list[Call]
         ]
         for bits in (8, 4) if hidden % 64 == 0 else ():
             calls += [
-                over(product(x), lambda bits=bits: coded(bits, stacked, hidden)),
-                over(adding(mixed), lambda bits=bits: coded(bits, hidden, heads)),
-                over(product(x, fp32=True), lambda bits=bits: coded(bits, shape.vocabulary, hidden)),
-                over(inner(None), lambda bits=bits: coded(bits, neurons, 2, hidden)),
-                over(adding(gate), lambda bits=bits: coded(bits, hidden, neurons)),
+                over(product(x8), lambda bits=bits: coded(bits, stacked, hidden)),
+                over(adding(mixed8), lambda bits=bits: coded(bits, hidden, heads)),
+                over(product(x8, fp32=True), lambda bits=bits: coded(bits, shape.vocabulary, hidden)),
+                over(inner(x8, None), lambda bits=bits: coded(bits, neurons, 2, hidden)),
+                over(adding(gate8), lambda bits=bits: coded(bits, hidden, neurons)),
             ]
     return calls
 
@@ -175,9 +176,9 @@ def _best(clock: Clock, call: Call, kind: str, candidates: list[Any]) -> Any:
 def _others(kind: str, usual: Any) -> Iterator[Any]:
     match usual:
         case RowsConfig(tokens=1) if kind != "rows":
-            for units, depth, stages in itertools.product((4, 8, 16), (512, 1024, 2048), (1, 3)):
-                if units * depth <= 16384:
-                    yield replace(usual, units=units, depth=depth, stages=stages)
+            for units, depth, stages in itertools.product((2, 4, 8, 16), (1024, 2048, 4096), (1, 3)):
+                if units * depth <= 32768:
+                    yield replace(usual, units=units, depth=depth, warps=depth // 1024, stages=stages)
         case RowsConfig(tokens=1):
             for units, depth, warps, stages in itertools.product((1, 2, 4, 8), (1024, 2048, 4096), (4, 8), (1, 3)):
                 if 16 <= units * depth // (32 * warps) <= 64:
