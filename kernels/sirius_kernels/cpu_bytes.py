@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from sirius_kernels.cpu_codes import TOGETHER, Format, block_of, dot_of_steps
+from sirius_kernels.cpu_codes import TOGETHER, Activations, Format, block_of, dot_of_steps
 from sirius_kernels.cpu_llvm import LANES, Emitter
 from sirius_kernels.quant.matrix import BLOCK, MIDDLE, SHARING, Bits
 
@@ -25,42 +25,46 @@ _RAISED: Final = 128  # by which 8-bit codes without a sign are above those they
 _HIGHEST, _ZERO, _HALF = np.float32(127.0), np.float32(0.0), np.float32(0.5)
 
 
-def make_byte_dot(bits: Bits, group: int) -> Callable[..., float]:
+def make_byte_dot(bits: Bits, group: int, tokens: int = 1) -> Callable[..., None]:
     """A dot product for compiled code that multiplies bytes.
 
-    See :func:`~sirius_kernels.cpu_codes.dot_of_steps`; ``x``, ``sizes`` and ``origins`` are what :func:`byte_vector`
-    gives for ``bits``.
+    See :func:`~sirius_kernels.cpu_codes.dot_of_steps`; of each token ``x``, ``sizes`` and ``origins`` are what
+    :func:`byte_vector` gives for ``bits``.
     """
-    return dot_of_steps(Format(bits, group), _multiply_nibbles if bits == 4 else _multiply_octets)
+    return dot_of_steps(Format(bits, group), _multiply_nibbles if bits == 4 else _multiply_octets, tokens)
 
 
-def _multiply_nibbles(found: Format, emit: Emitter, block: Any, pointers: tuple[Any, ...], total: Any) -> None:
-    """Add a step of 4-bit codes to ``total``: eight products in each lane."""
-    row, scales, x, sizes, origins = pointers
-    lane, values = emit.builder.mul(block, emit.number(LANES)), block_of(emit, x, block)
-    words = emit.load_words(emit.move(row, found.place(emit, block)))
-    sums = emit.load_words(emit.move(origins, lane))
-    for nibble in range(2):
-        codes = emit.both(emit.shift_right(words, 4 * nibble), _NIBBLE_BYTES)
-        sums = emit.multiply_bytes(sums, codes, emit.load_words(_further(emit, values, nibble)))
+def _multiply_nibbles(
+    found: Format, emit: Emitter, block: Any, row: tuple[Any, Any], tokens: list[Activations], totals: list[Any]
+) -> None:
+    """Add a step of 4-bit codes: eight products in each lane."""
+    lane = emit.builder.mul(block, emit.number(LANES))
+    words = emit.load_words(emit.move(row[0], found.place(emit, block)))
+    nibbles = [emit.both(emit.shift_right(words, 4 * nibble), _NIBBLE_BYTES) for nibble in range(2)]
     count = max(1, 8 * emit.lanes // found.group)
-    scale = emit.bfloat16s(emit.move(scales, found.scale_place(emit, block)), count)
-    _add(emit, sums, scale, emit.load(emit.move(sizes, lane)), total)
+    scale = emit.bfloat16s(emit.move(row[1], found.scale_place(emit, block)), count)
+    for (x, sizes, origins), total in zip(tokens, totals, strict=True):
+        values = block_of(emit, x, block)
+        sums = emit.load_words(emit.move(origins, lane))
+        for nibble, codes in enumerate(nibbles):
+            sums = emit.multiply_bytes(sums, codes, emit.load_words(_further(emit, values, nibble)))
+        _add(emit, sums, scale, emit.load(emit.move(sizes, lane)), total)
 
 
-def _multiply_octets(found: Format, emit: Emitter, block: Any, pointers: tuple[Any, ...], total: Any) -> None:
-    """Add a step of 8-bit codes to ``total``: two vectors, four products in each lane."""
-    row, scales, x, sizes, origins = pointers
-    lane, values = emit.builder.mul(block, emit.number(BLOCK // 4)), block_of(emit, x, block)
-    codes, scale_at = emit.move(row, found.place(emit, block)), emit.move(scales, found.scale_place(emit, block))
-    width = 4 * emit.lanes
+def _multiply_octets(
+    found: Format, emit: Emitter, block: Any, row: tuple[Any, Any], tokens: list[Activations], totals: list[Any]
+) -> None:
+    """Add a step of 8-bit codes: two vectors, four products in each lane."""
+    lane, width = emit.builder.mul(block, emit.number(BLOCK // 4)), 4 * emit.lanes
+    codes, scale_at = emit.move(row[0], found.place(emit, block)), emit.move(row[1], found.scale_place(emit, block))
     for v in range(2):
         words = emit.differing(emit.load_words(_further(emit, codes, v)), _SIGNS)
-        sums = emit.load_words(emit.move(origins, lane, emit.number(v * emit.lanes)))
-        sums = emit.multiply_bytes(sums, words, emit.load_words(_further(emit, values, v)))
         place = emit.move(scale_at, emit.number(v * width // found.group))
-        size = emit.load(emit.move(sizes, lane), v)
-        _add(emit, sums, emit.bfloat16s(place, max(1, width // found.group)), size, total)
+        scale = emit.bfloat16s(place, max(1, width // found.group))
+        for (x, sizes, origins), total in zip(tokens, totals, strict=True):
+            sums = emit.load_words(emit.move(origins, lane, emit.number(v * emit.lanes)))
+            sums = emit.multiply_bytes(sums, words, emit.load_words(_further(emit, block_of(emit, x, block), v)))
+            _add(emit, sums, scale, emit.load(emit.move(sizes, lane), v), total)
 
 
 def _add(emit: Emitter, sums: Any, scale: Any, size: Any, total: Any) -> None:

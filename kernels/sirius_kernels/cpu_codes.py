@@ -110,60 +110,96 @@ def block_of(emit: Emitter, pointer: Any, block: Any) -> Any:
     return emit.move(pointer, emit.builder.mul(block, emit.number(BLOCK)))
 
 
-Multiply = Callable[[Format, Emitter, Any, tuple[Any, ...], Any], None]
-"""``multiply(format, emitter, block, (codes, scales, x, sizes, origins), total)`` adds a step's products to a slot."""
+Activations = tuple[Any, Any, Any]
+"""Where ``x``, ``sizes`` and ``origins`` of one token begin."""
+Multiply = Callable[[Format, Emitter, Any, tuple[Any, Any], list[Activations], list[Any]], None]
+"""``multiply(format, emitter, block, (codes, scales), tokens, totals)`` adds a step's products to each token's slot."""
 
 
-def make_dot(bits: Bits, group: int) -> Callable[..., float]:
+def make_dot(bits: Bits, group: int, tokens: int = 1) -> Callable[..., None]:
     """A dot product for compiled code that turns codes into fp32 numbers.
 
-    See :func:`dot_of_steps`. For 4 bits ``x[64 blocks]`` is in storage order times :data:`SPAN`, and ``origins[8
+    See :func:`dot_of_steps`. For 4 bits ``x[N, 64 blocks]`` is in storage order times :data:`SPAN`, and ``origins[N, 8
     blocks]`` tells, by lane, what the numbers of codes that stand for 0 would add; ``sizes`` are not read.
     """
-    return dot_of_steps(Format(bits, group), _multiply_numbers)
+    return dot_of_steps(Format(bits, group), _multiply_numbers, tokens)
 
 
-def dot_of_steps(found: Format, multiply: Multiply) -> Callable[..., float]:
-    """``dot(codes, at, scales, scale_at, x, sizes, origins, blocks, following)`` of one row, for compiled code.
+def dot_of_steps(found: Format, multiply: Multiply, count: int) -> Callable[..., None]:
+    """A dot product of one row with each of ``count`` tokens, for compiled code.
 
-    Codes (``int32`` words of 4 bits, ``int8``) begin at ``at``, scales (``int16``) at ``scale_at``; as many codes from
-    ``following`` on are fetched. What ``x``, ``sizes`` and ``origins`` hold is for ``multiply`` to know.
+    ``dot(codes, at, scales, scale_at, x, sizes, origins, token, lanes, blocks, following, out, out_at, out_step)``
+    writes ``out[out_at + i * out_step]`` for token number ``token + i``. Codes (``int32`` words of 4 bits, ``int8``)
+    begin at ``at``, scales (``int16``) at ``scale_at``; as many codes from ``following`` on are fetched. What ``x[N, 64
+    blocks]``, ``sizes[N, lanes]`` and ``origins[N, lanes]`` hold is for ``multiply`` to know.
     """
 
     @intrinsic
-    def dot(typingctx, codes, at, scales, scale_at, x, sizes, origins, blocks, following):  # type: ignore[no-untyped-def]
+    def dot(  # type: ignore[no-untyped-def]
+        typingctx,
+        codes,
+        at,
+        scales,
+        scale_at,
+        x,
+        sizes,
+        origins,
+        token,
+        lanes,
+        blocks,
+        following,
+        out,
+        out_at,
+        out_step,
+    ):
         index = types.intp
-        signature = types.float32(codes, index, scales, index, x, sizes, origins, index, index)
+        signature = types.void(
+            codes, index, scales, index, x, sizes, origins, index, index, index, index, out, index, index
+        )
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            codes, scales, *activations = _data(context, builder, sig, args, 0, 2, 4, 5, 6)
-            at, scale_at, blocks, following = args[1], args[3], args[7], args[8]
-            ends = [Emitter(builder, lanes) for lanes in WIDTHS]
-            totals = [emit.slot() for emit in ends]
-            for emit, total in zip(ends, totals, strict=True):
-                builder.store(emit.zeros(), total)
-            pointers = (ends[0].move(codes, at), ends[0].move(scales, scale_at), *activations)
-            for (emit, block), total in zip(_steps(builder, blocks), totals, strict=True):
-                found.fetch(emit, emit.move(codes, following), block)
-                multiply(found, emit, block, pointers, total)
-            sums = [emit.sum(builder.load(total)) for emit, total in zip(ends, totals, strict=True)]
-            return functools.reduce(builder.fadd, sums)
+            codes, scales, x, sizes, origins, out = _data(context, builder, sig, args, 0, 2, 4, 5, 6, 11)
+            at, scale_at, token, lanes, blocks, following = (args[i] for i in (1, 3, 7, 8, 9, 10))
+            ends = [Emitter(builder, width) for width in WIDTHS]
+            move, number, depth = ends[0].move, ends[0].number, builder.mul(blocks, ends[0].number(BLOCK))
+            tokens = []
+            for i in range(count):
+                place = builder.add(token, number(i))
+                lane = builder.mul(place, lanes)
+                tokens.append((move(x, builder.mul(place, depth)), move(sizes, lane), move(origins, lane)))
+            totals = [[emit.slot() for _ in tokens] for emit in ends]
+            for emit, slots in zip(ends, totals, strict=True):
+                for slot in slots:
+                    builder.store(emit.zeros(), slot)
+            row = move(codes, at), move(scales, scale_at)
+            for (emit, block), slots in zip(_steps(builder, blocks), totals, strict=True):
+                found.fetch(emit, move(codes, following), block)
+                multiply(found, emit, block, row, tokens, slots)
+            for i in range(count):
+                sums = [emit.sum(builder.load(slots[i])) for emit, slots in zip(ends, totals, strict=True)]
+                place = builder.add(args[12], builder.mul(args[13], number(i)))
+                builder.store(functools.reduce(builder.fadd, sums), move(out, place))
+            return context.get_dummy_value()
 
         return signature, codegen
 
     return dot  # type: ignore[no-any-return]
 
 
-def _multiply_numbers(found: Format, emit: Emitter, block: Any, pointers: tuple[Any, ...], total: Any) -> None:
-    row, scales, x, _, origins = pointers
-    builder, values = emit.builder, block_of(emit, x, block)
-    for part in found.parts(emit, row, scales, block):
-        sums = [emit.zeros(), emit.zeros()]  # two: neither waits for long
-        if found.bits == 4:
-            sums[0] = emit.load(emit.move(origins, builder.mul(block, emit.number(LANES))))
-        for i in part.vectors:
-            sums[i % 2] = emit.fma(part.number(i), emit.load(values, i), sums[i % 2])
-        builder.store(emit.fma(part.scale, builder.fadd(*sums), builder.load(total)), total)
+def _multiply_numbers(
+    found: Format, emit: Emitter, block: Any, row: tuple[Any, Any], tokens: list[Activations], totals: list[Any]
+) -> None:
+    builder = emit.builder
+    for part in found.parts(emit, *row, block):
+        numbers = [part.number(i) for i in part.vectors]
+        for (x, _, origins), total in zip(tokens, totals, strict=True):
+            values = block_of(emit, x, block)
+            sums = [emit.zeros(), emit.zeros()]  # two: neither waits for long
+            if found.bits == 4:
+                sums[0] = emit.load(emit.move(origins, builder.mul(block, emit.number(LANES))))
+            for i, number in zip(part.vectors, numbers, strict=True):
+                sums[i % 2] = emit.fma(number, emit.load(values, i), sums[i % 2])
+            builder.store(emit.fma(part.scale, builder.fadd(*sums), builder.load(total)), total)
 
 
 def make_add(bits: Bits, group: int) -> Callable[..., None]:

@@ -17,6 +17,7 @@ from sirius_kernels.cpu_llvm import LANES, MULTIPLIES_BYTES
 from sirius_kernels.cpu_memory import NOTHING, address, floats, integers, octets, short_integers
 from sirius_kernels.quant.matrix import BLOCK, GROUPS, SHARING, Bits, QuantMatrix, Weight
 
+SOME: Final = 4  # tokens that meet a row at once: codes become factors once for all of them
 NATIVE: Final = 32  # bits of weights that are no codes
 _F = np.float32
 _add4_32, _add4_64, _add4_128 = (make_add(4, group) for group in GROUPS)
@@ -98,7 +99,19 @@ def float_vector(x, bits):  # type: ignore[no-untyped-def]
 
 
 vector = byte_vector if MULTIPLIES_BYTES else float_vector
-"""``vector(x, bits)``: ``x[depth]`` as :func:`products` wants it for codes of ``bits``, and what goes with it."""
+"""``vector(x, bits)``: ``x[depth]`` as a dot product wants it for codes of ``bits``, and what goes with it."""
+
+
+@njit
+def vectors(x, bits):  # type: ignore[no-untyped-def]
+    """``x[N, depth]`` as :func:`products` wants it, and what goes with it: :data:`vector` of each token."""
+    values, sizes, origins = vector(x[0], bits)
+    all_values = np.empty((x.shape[0], len(values)), values.dtype)
+    all_sizes = np.empty((x.shape[0], len(sizes)), sizes.dtype)
+    all_origins = np.empty((x.shape[0], len(origins)), origins.dtype)
+    for token in range(x.shape[0]):
+        all_values[token], all_sizes[token], all_origins[token] = vector(x[token], bits)
+    return all_values, all_sizes, all_origins
 
 
 @njit
@@ -122,17 +135,29 @@ def as_met(x, bits, out):  # type: ignore[no-untyped-def]
 
 def _make_products(bits: Bits, group: int) -> Callable[..., None]:
     """:func:`products` of one format: what depends on it is decided once for all rows."""
-    dot = make_byte_dot(bits, group) if MULTIPLIES_BYTES else make_dot(bits, group)
+    make = make_byte_dot if MULTIPLIES_BYTES else make_dot
+    dot, dot_of_some = make(bits, group), make(bits, group, SOME)
     packed = 8 if bits == 4 else 1  # codes in an element
 
     @njit
     def multiply(codes, scales, starts, ahead, depth, x, sizes, origins, out):  # type: ignore[no-untyped-def]
-        rows, count, blocks = out.shape[0], starts.shape[0], depth // BLOCK
-        for i in range(count):
-            at, following = starts[i], starts[min(i + ahead, count - 1)]
-            out[i % rows, i // rows] = dot(
-                codes, at // packed, scales, at // group, x, sizes, origins, blocks, following // packed
-            )
+        (tokens, rows, units), lanes, blocks = out.shape, sizes.shape[1], depth // BLOCK
+        flat, last, plane = out.reshape(-1), starts.shape[0] - 1, rows * units
+        for i in range(starts.shape[0]):
+            at, scale_at, following = starts[i] // packed, starts[i] // group, starts[min(i + ahead, last)] // packed
+            place, token = i % rows * units + i // rows, 0
+            while token + SOME <= tokens:
+                dot_of_some(
+                    codes, at, scales, scale_at, x, sizes, origins, token, lanes, blocks, following, flat,
+                    place + token * plane, plane,
+                )  # fmt: skip
+                token += SOME
+            while token < tokens:
+                dot(
+                    codes, at, scales, scale_at, x, sizes, origins, token, lanes, blocks, following, flat,
+                    place + token * plane, plane,
+                )  # fmt: skip
+                token += 1
 
     return multiply  # type: ignore[no-any-return]
 
@@ -143,9 +168,9 @@ _products8_32, _products8_64, _products8_128 = (_make_products(8, group) for gro
 
 @njit
 def products(store, starts, ahead, depth, x, sizes, origins, out):  # type: ignore[no-untyped-def]
-    """``out[i % rows, i // rows]`` = the row of ``depth`` codes from weight ``starts[i]`` on, times ``x``.
+    """``out[n, i % rows, i // rows]`` = the row of ``depth`` codes from weight ``starts[i]`` on, times token n.
 
-    ``x``, ``sizes`` and ``origins`` are as :data:`vector` makes them. A row is fetched ``ahead`` rows before its use.
+    ``x``, ``sizes`` and ``origins`` are as :func:`vectors` makes them. A row is fetched ``ahead`` rows before its use.
     """
     _, words, codes, scales, bits, group = store
     if bits == 4:

@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 from numba import njit, prange
 
+from sirius_kernels.cpu_llvm import MULTIPLIES_BYTES
 from sirius_kernels.cpu_math import gelu_tanh, silu
 from sirius_kernels.cpu_memory import NOTHING, floats, integers
-from sirius_kernels.cpu_quant import NATIVE, as_met, products, rows_at, unpack_row, vector
+from sirius_kernels.cpu_quant import NATIVE, as_met, products, rows_at, unpack_row, vectors
 from sirius_kernels.cpu_stream import make_dot
 from sirius_kernels.cpu_tile import LANES, MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
 
@@ -24,6 +25,7 @@ ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2, "relu": 3}
 
 _BLOCK_BYTES: Final = 1 << 18  # weights of a block stay in the L2 cache while every group of 16 rows passes over them
 _AHEAD_BYTES: Final = 1 << 13  # how far ahead of its use a picked row is fetched
+_FEW: Final = 16 if MULTIPLIES_BYTES else 8  # tokens; of more, codes are unpacked once (kernels/bench/cpu.py --bits 4)
 _dot_in_order, _dot_picked = make_dot(prefetch=False), make_dot(prefetch=True)
 _wide_tile, _wide_row = make_tile(WIDE_ROWS, TOKENS, prefetch=True), make_tile(1, TOKENS, prefetch=True)
 _tile, _row = make_tile(8, LANES, prefetch=True), make_tile(1, LANES, prefetch=True)
@@ -69,38 +71,47 @@ def _products(weight, starts, in_order, ahead, x, out):  # type: ignore[no-untyp
 
 @njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
 def _rows_by_vector(store, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
-    """One token. Unit u owns ``rows`` rows of ``len(x)`` weights from ``u * stride + first``. Writes ``out[units]``.
+    """One token, or of quantised weights a few: ``out[N, units]`` from ``x[N, depth]``.
 
-    ``bias`` (by row) and ``active`` may be empty; ``gate[F]`` is read in mode ``SCALE`` alone.
+    Unit u owns ``rows`` rows from ``u * stride + first``. ``bias`` (by row) and ``active`` may be empty; ``gate[N, F]``
+    is read in mode ``SCALE`` alone.
     """
     weight, bits = store[0], store[4]
-    units, depth = out.shape[0], x.shape[0]
-    met, sizes, origins = vector(x[: depth if bits != NATIVE else 0], bits)
+    (tokens, depth), units = x.shape, out.shape[1]
+    met, sizes, origins = vectors(x[:, : depth if bits != NATIVE else 0], bits)
     in_order = active.shape[0] == 0 and stride == rows * depth
     ahead = rows * (1 + 8 * _AHEAD_BYTES // (bits * rows * depth))
     for part in prange(threads):
         low, high = part * units // threads, (part + 1) * units // threads
-        values, starts = np.empty((rows, high - low), np.float32), np.empty((high - low) * rows, np.int64)
+        values, starts = np.empty((tokens, rows, high - low), np.float32), np.empty((high - low) * rows, np.int64)
         for i in range(low, high):
             at = unit(active, i) * stride + first
             for row in range(rows):
                 starts[(i - low) * rows + row] = at + row * depth
         if bits == NATIVE:
-            _products(weight, starts, in_order, ahead, x, values)
+            _products(weight, starts, in_order, ahead, x[0], values[0])
         else:
             products(store, starts, ahead, depth, met, sizes, origins, values)
-        if bias.shape[0]:
-            for i in range(len(starts)):
-                values[i % rows, i // rows] += bias[starts[i] // depth]
-        if mode == ACTIVATE:
-            _activate(values, 1, 1, high - low, kind)
-        for i in range(low, high):
-            y = values[0, i - low]
-            if rows == 2:
-                y *= values[1, i - low]
-            if mode == SCALE:
-                y *= gate[unit(active, i)]
-            out[i] = y
+        for token in range(tokens):
+            _finish_vector(values[token], starts, depth, bias, mode, kind, gate[token:], active, low, out[token])
+
+
+@njit(fastmath=True, error_model="numpy")
+def _finish_vector(values, starts, depth, bias, mode, kind, gate, active, low, out):  # type: ignore[no-untyped-def]
+    """Add ``bias``, activate, multiply the two rows of a unit, and write ``out[low:]`` of one token."""
+    rows, units = values.shape
+    if bias.shape[0]:
+        for i in range(len(starts)):
+            values[i % rows, i // rows] += bias[starts[i] // depth]
+    if mode == ACTIVATE:
+        _activate(values, 1, 1, units, kind)
+    for i in range(units):
+        y = values[0, i]
+        if rows == 2:
+            y *= values[1, i]
+        if mode == SCALE:
+            y *= gate[0, unit(active, low + i)]
+        out[low + i] = y
 
 
 @njit(parallel=True, cache=True)
@@ -225,19 +236,18 @@ def rows_product(  # type: ignore[no-untyped-def]
     """
     store = rows_at(weight, scales, total, bits, group)
     numbers, bias_values = integers(active, units), floats(bias, biases)
-    if tokens == 1:
+    values = floats(x, tokens * depth).reshape(tokens, depth)
+    given = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
+    result = floats(out, tokens * units).reshape(tokens, units)
+    if tokens == 1 or (bits != NATIVE and tokens <= _FEW):
         _rows_by_vector(
-            store, stride, first, rows, floats(x, depth), bias_values, numbers, floats(gate, gates), mode, kind,
-            floats(out, units), threads,
+            store, stride, first, rows, values, bias_values, numbers, given, mode, kind, result, threads
         )  # fmt: skip
         return
-    values = floats(x, tokens * depth).reshape(tokens, depth)
     if bits != NATIVE:
         met = np.empty_like(values)
         for token in range(tokens):
             as_met(values[token], bits, met[token])
         values = met
     packed = pack(values, LANES if tokens <= LANES else TOKENS, depth, threads)
-    given = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
-    result = floats(out, tokens * units).reshape(tokens, units)
     _rows_by_packed(store, stride, first, rows, packed, bias_values, numbers, given, mode, kind, result, threads)
