@@ -11,8 +11,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, and meets the CPU's kernels when another process has compiled them."""
-    items.sort(key=lambda item: item.path.name != "test_triton.py")
+    """What takes longest comes first; it needs no kernels of the CPU, which another process compiles meanwhile."""
+    items.sort(key=lambda item: item.path.parent.name != "without_gpu")
 
 
 @pytest.fixture(scope="session")

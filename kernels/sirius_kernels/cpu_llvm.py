@@ -20,7 +20,6 @@ MULTIPLIES_BYTES = bool(MANY_REGISTERS and _FEATURES.get("avx512vl") and _FEATUR
 """Whether one instruction multiplies bytes and adds up four products in each lane."""
 _FLOAT, _I64, _I32, _I16, _I8 = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
 _BYTES = _I8.as_pointer()
-_LINE = 16  # fp32 numbers in a cache line
 
 
 class Emitter:
@@ -44,9 +43,6 @@ class Emitter:
 
     def zeros(self) -> Any:
         return ir.Constant(self._vector, [0.0] * self.lanes)
-
-    def scalar_slot(self) -> Any:
-        return cgutils.alloca_once(self.builder, _FLOAT)
 
     def slot(self) -> Any:
         """A vector on the stack, which the optimiser keeps in a register."""
@@ -139,12 +135,10 @@ class Emitter:
         """All lanes added up, in an order that the compiler chooses."""
         return self.builder.call(self._sum, [ir.Constant(_FLOAT, 0.0), vector], fastmath=("reassoc",))
 
-    def prefetch(self, pointer: Any, lines: int = 1) -> None:
-        """Fetch cache lines into the second level: what is ahead by kilobytes would be gone from the first again."""
+    def prefetch(self, pointer: Any) -> None:
+        """Fetch a cache line into the second level: what is ahead by kilobytes would be gone from the first again."""
         read, second_level, data = ir.Constant(_I32, 0), ir.Constant(_I32, 2), ir.Constant(_I32, 1)
-        for line in range(lines):
-            ahead = self.builder.bitcast(self.move(pointer, self.number(line * _LINE)), _BYTES)
-            self.builder.call(self._fetch, [ahead, read, second_level, data])
+        self.builder.call(self._fetch, [self.builder.bitcast(pointer, _BYTES), read, second_level, data])
 
     def loop(self, start: Any, stop: Any, step: int) -> Any:
         """``with emitter.loop(start, stop, step) as index``, not inclusive."""

@@ -109,7 +109,8 @@ def vectors(x, bits):  # type: ignore[no-untyped-def]
     all_values = np.empty((x.shape[0], len(values)), values.dtype)
     all_sizes = np.empty((x.shape[0], len(sizes)), sizes.dtype)
     all_origins = np.empty((x.shape[0], len(origins)), origins.dtype)
-    for token in range(x.shape[0]):
+    all_values[0], all_sizes[0], all_origins[0] = values, sizes, origins
+    for token in range(1, x.shape[0]):
         all_values[token], all_sizes[token], all_origins[token] = vector(x[token], bits)
     return all_values, all_sizes, all_origins
 
@@ -151,13 +152,13 @@ def _make_products(bits: Bits, group: int) -> Callable[..., None]:
                     codes, at, scales, scale_at, x, sizes, origins, token, lanes, blocks, following, flat,
                     place + token * plane, plane,
                 )  # fmt: skip
-                token += SOME
+                token, following = token + SOME, at  # which are there already
             while token < tokens:
                 dot(
                     codes, at, scales, scale_at, x, sizes, origins, token, lanes, blocks, following, flat,
                     place + token * plane, plane,
                 )  # fmt: skip
-                token += 1
+                token, following = token + 1, at
 
     return multiply  # type: ignore[no-any-return]
 

@@ -14,8 +14,8 @@ from sirius_kernels.cpu_llvm import MULTIPLIES_BYTES
 from sirius_kernels.cpu_math import gelu_tanh, silu
 from sirius_kernels.cpu_memory import NOTHING, floats, integers
 from sirius_kernels.cpu_quant import NATIVE, as_met, products, rows_at, unpack_row, vectors
-from sirius_kernels.cpu_stream import make_dot
-from sirius_kernels.cpu_tile import LANES, MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
+from sirius_kernels.cpu_stream import DOT_ROWS, make_dots
+from sirius_kernels.cpu_tile import MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
 
 # What happens to a unit's products before they are written.
 PLAIN: Final = 0
@@ -25,10 +25,12 @@ ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2, "relu": 3}
 
 _BLOCK_BYTES: Final = 1 << 18  # weights of a block stay in the L2 cache while every group of 16 rows passes over them
 _AHEAD_BYTES: Final = 1 << 13  # how far ahead of its use a picked row is fetched
-_FEW: Final = 16 if MULTIPLIES_BYTES else 8  # tokens; of more, codes are unpacked once (kernels/bench/cpu.py --bits 4)
-_dot_in_order, _dot_picked = make_dot(prefetch=False), make_dot(prefetch=True)
-_wide_tile, _wide_row = make_tile(WIDE_ROWS, TOKENS, prefetch=True), make_tile(1, TOKENS, prefetch=True)
-_tile, _row = make_tile(8, LANES, prefetch=True), make_tile(1, LANES, prefetch=True)
+_FEW: Final = 8  # tokens that meet a row by dot products; more of them fill tiles
+_FEW_OF_CODES: Final = (
+    16 if MULTIPLIES_BYTES else 8
+)  # tokens; of more, codes are unpacked once (kernels/bench/cpu.py --bits 4)
+_tile, _row = make_tile(WIDE_ROWS, TOKENS, prefetch=True), make_tile(1, TOKENS, prefetch=True)
+_dots1, _dots2, _dots4 = make_dots(1), make_dots(2), make_dots(4)
 _F = np.float32
 _SQRT_HALF, _HALF, _ONE = _F(math.sqrt(0.5)), _F(0.5), _F(1.0)
 
@@ -58,20 +60,32 @@ def _activate(values, count, step, lanes, kind):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _products(weight, starts, in_order, ahead, x, out):  # type: ignore[no-untyped-def]
-    """``out[i % rows, i // rows]`` = the fp32 row from weight ``starts[i]`` on, times ``x``."""
-    rows, depth, count = out.shape[0], x.shape[0], starts.shape[0]
-    for i in range(count):
-        if in_order:
-            value = _dot_in_order(weight, starts[i], x, depth, starts[i])
-        else:
-            value = _dot_picked(weight, starts[i], x, depth, starts[min(i + ahead, count - 1)])
-        out[i % rows, i // rows] = value
+def _products(weight, starts, x, out):  # type: ignore[no-untyped-def]
+    """``out[n, i % rows, i // rows]`` = the fp32 row from weight ``starts[i]`` on, times ``x[n]``."""
+    (tokens, rows, units), depth, count = out.shape, x.shape[1], starts.shape[0]
+    if count == 0:
+        return
+    flat, values, step = out.reshape(-1), x.reshape(-1), rows * units
+    padded = np.empty(count + 2 * DOT_ROWS, np.int64)  # by the last row, which then is computed again
+    places = np.empty(count + 2 * DOT_ROWS, np.int64)
+    for i in range(count + 2 * DOT_ROWS):
+        row = min(i, count - 1)
+        padded[i], places[i] = starts[row], row % rows * units + row // rows
+    for first in range(0, count, DOT_ROWS):
+        token = 0
+        while token + 4 <= tokens:
+            _dots4(weight, padded, first, values, token, depth, flat, places, step)
+            token += 4
+        if token + 2 <= tokens:
+            _dots2(weight, padded, first, values, token, depth, flat, places, step)
+            token += 2
+        if token < tokens:
+            _dots1(weight, padded, first, values, token, depth, flat, places, step)
 
 
 @njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
-def _rows_by_vector(store, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
-    """One token, or of quantised weights a few: ``out[N, units]`` from ``x[N, depth]``.
+def _rows_by_vectors(store, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
+    """A few tokens: ``out[N, units]`` from ``x[N, depth]``.
 
     Unit u owns ``rows`` rows from ``u * stride + first``. ``bias`` (by row) and ``active`` may be empty; ``gate[N, F]``
     is read in mode ``SCALE`` alone.
@@ -79,7 +93,6 @@ def _rows_by_vector(store, stride, first, rows, x, bias, active, gate, mode, kin
     weight, bits = store[0], store[4]
     (tokens, depth), units = x.shape, out.shape[1]
     met, sizes, origins = vectors(x[:, : depth if bits != NATIVE else 0], bits)
-    in_order = active.shape[0] == 0 and stride == rows * depth
     ahead = rows * (1 + 8 * _AHEAD_BYTES // (bits * rows * depth))
     for part in prange(threads):
         low, high = part * units // threads, (part + 1) * units // threads
@@ -89,7 +102,7 @@ def _rows_by_vector(store, stride, first, rows, x, bias, active, gate, mode, kin
             for row in range(rows):
                 starts[(i - low) * rows + row] = at + row * depth
         if bits == NATIVE:
-            _products(weight, starts, in_order, ahead, x[0], values[0])
+            _products(weight, starts, x, values)
         else:
             products(store, starts, ahead, depth, met, sizes, origins, values)
         for token in range(tokens):
@@ -139,20 +152,12 @@ def _multiply_block(weight, offsets, count, packed, group, depth, lanes, values)
     flat, at = packed.reshape(-1), group * depth * lanes
     out = values.reshape(-1)
     done = 0
-    if lanes == TOKENS:
-        while done + WIDE_ROWS <= count:
-            _wide_tile(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
-            done += WIDE_ROWS
-        while done < count:
-            _wide_row(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
-            done += 1
-    else:
-        while done + 8 <= count:
-            _tile(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
-            done += 8
-        while done < count:
-            _row(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
-            done += 1
+    while done + WIDE_ROWS <= count:
+        _tile(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
+        done += WIDE_ROWS
+    while done < count:
+        _row(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
+        done += 1
 
 
 @njit(fastmath=True, error_model="numpy")
@@ -234,13 +239,15 @@ def rows_product(  # type: ignore[no-untyped-def]
     (:data:`~sirius_kernels.cpu_memory.NOTHING`: all); ``bias[biases]`` is by row; ``gate[tokens, gates]`` is read in
     mode ``SCALE`` alone.
     """
+    if tokens == 0 or units == 0:
+        return
     store = rows_at(weight, scales, total, bits, group)
     numbers, bias_values = integers(active, units), floats(bias, biases)
     values = floats(x, tokens * depth).reshape(tokens, depth)
     given = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
     result = floats(out, tokens * units).reshape(tokens, units)
-    if tokens == 1 or (bits != NATIVE and tokens <= _FEW):
-        _rows_by_vector(
+    if tokens <= (_FEW if bits == NATIVE else _FEW_OF_CODES):
+        _rows_by_vectors(
             store, stride, first, rows, values, bias_values, numbers, given, mode, kind, result, threads
         )  # fmt: skip
         return
@@ -249,5 +256,5 @@ def rows_product(  # type: ignore[no-untyped-def]
         for token in range(tokens):
             as_met(values[token], bits, met[token])
         values = met
-    packed = pack(values, LANES if tokens <= LANES else TOKENS, depth, threads)
+    packed = pack(values, TOKENS, depth, threads)
     _rows_by_packed(store, stride, first, rows, packed, bias_values, numbers, given, mode, kind, result, threads)

@@ -1,10 +1,12 @@
 """Loops that stream weight rows from memory once, in order, and say which rows come next.
 
 The processor's own prefetcher follows a row but neither skips to the next picked one nor crosses a page, so rows of a
-few kilobytes picked here and there would be read at half the speed of memory. These loops fetch the next row while
-they use this one.
+few kilobytes picked here and there would be read at half the speed of memory. These loops read several rows side by
+side and fetch the next ones meanwhile, which is faster than the processor's own way through rows that follow each other
+too: more is under way at once.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,47 +15,61 @@ from numba.extending import intrinsic
 
 from sirius_kernels.cpu_llvm import LANES, MANY_REGISTERS, Emitter
 
-_SUMS = 4  # independent sums, so that an addition need not wait for the one before it
+DOT_ROWS: Final = 4 if MANY_REGISTERS else 2
+"""Rows that :func:`make_dots` reads side by side: times four tokens, their sums fill half of the registers."""
+_DOT_LANES: Final = 2 * LANES if MANY_REGISTERS else LANES
 ADD_ROWS: Final = 8 if MANY_REGISTERS else 4  # that `add_rows` reads side by side, each in registers
 ADD_COLUMNS: Final = 2 * LANES  # its step along a row: one cache line
 
 
-def make_dot(*, prefetch: bool) -> Callable[..., float]:
-    """A function for use in compiled code: ``dot(rows, at, x, depth, following)`` of flat fp32 arrays.
+def make_dots(tokens: int) -> Callable[..., None]:
+    """A function for use in compiled code: :data:`DOT_ROWS` rows times ``tokens`` tokens, of flat fp32 arrays.
 
-    It is ``sum_k rows[at + k] * x[k]``. With ``prefetch`` as many elements from ``following`` on are fetched meanwhile;
-    rows that simply follow each other are better left to the processor.
+    ``dots(rows, at, first, x, token, depth, out, places, step)`` computes ``out[places[first + r] + (token + t) * step]
+    = sum_k rows[at[first + r] + k] * x[(token + t) * depth + k]`` for those rows r and tokens t. ``at`` and ``places``
+    are ``int64`` arrays; as many rows after these, which must be there, are fetched meanwhile.
     """
 
     @intrinsic
-    def dot(typingctx, rows, at, x, depth, following):  # type: ignore[no-untyped-def]
-        signature = types.float32(rows, types.intp, x, types.intp, types.intp)
+    def dots(typingctx, rows, at, first, x, token, depth, out, places, step):  # type: ignore[no-untyped-def]
+        index = types.intp
+        signature = types.void(rows, at, index, x, index, index, out, places, index)
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            rows, x = (context.make_array(sig.args[i])(context, builder, args[i]).data for i in (0, 2))
-            _, at, _, depth, following = args
-            emit, step = Emitter(builder), _SUMS * LANES
-            row, coming, sums = emit.move(rows, at), emit.move(rows, following), [emit.slot() for _ in range(_SUMS)]
-            for total in sums:
+            rows, at, x, out, places = (
+                context.make_array(sig.args[i])(context, builder, args[i]).data for i in (0, 1, 3, 6, 7)
+            )
+            first, token, depth, step = (args[i] for i in (2, 4, 5, 8))
+            emit = Emitter(builder, _DOT_LANES)
+            number, move = emit.number, emit.move
+            streams = [move(rows, builder.load(move(at, first, number(r)))) for r in range(2 * DOT_ROWS)]
+            numbers = [builder.add(token, number(t)) for t in range(tokens)]
+            vectors = [move(x, builder.mul(n, depth)) for n in numbers]
+            sums = [[emit.slot() for _ in vectors] for _ in range(DOT_ROWS)]
+            for total in itertools.chain(*sums):
                 builder.store(emit.zeros(), total)
-            whole = emit.whole(depth, step)
-            with emit.loop(emit.number(0), whole, step) as k:
-                if prefetch:
-                    emit.prefetch(emit.move(coming, k), lines=step // ADD_COLUMNS)
-                for v, total in enumerate(sums):
-                    a, b = emit.load(emit.move(row, k), v), emit.load(emit.move(x, k), v)
-                    builder.store(emit.fma(a, b, builder.load(total)), total)
-            a, b, c, d = (builder.load(total) for total in sums)
-            result = emit.scalar_slot()
-            builder.store(emit.sum(builder.fadd(builder.fadd(a, b), builder.fadd(c, d))), result)
-            with emit.loop(whole, depth, 1) as k:
-                product = builder.fmul(builder.load(emit.move(row, k)), builder.load(emit.move(x, k)))
-                builder.store(builder.fadd(builder.load(result), product), result)
-            return builder.load(result)
+            whole = emit.whole(depth, _DOT_LANES)
+            with emit.loop(number(0), whole, _DOT_LANES) as k:
+                for stream in streams[DOT_ROWS:]:
+                    emit.prefetch(move(stream, k))
+                values = [emit.load(move(vector, k)) for vector in vectors]
+                for stream, totals in zip(streams, sums, strict=False):
+                    weight = emit.load(move(stream, k))
+                    for value, total in zip(values, totals, strict=True):
+                        builder.store(emit.fma(weight, value, builder.load(total)), total)
+            for r, (stream, totals) in enumerate(zip(streams, sums, strict=False)):
+                place = move(out, builder.load(move(places, first, number(r))))
+                for n, vector, total in zip(numbers, vectors, totals, strict=True):
+                    result = move(place, builder.mul(n, step))
+                    builder.store(emit.sum(builder.load(total)), result)
+                    with emit.loop(whole, depth, 1) as k:
+                        product = builder.fmul(builder.load(move(stream, k)), builder.load(move(vector, k)))
+                        builder.store(builder.fadd(builder.load(result), product), result)
+            return context.get_dummy_value()
 
         return signature, codegen
 
-    return dot  # type: ignore[no-any-return]
+    return dots  # type: ignore[no-any-return]
 
 
 @intrinsic

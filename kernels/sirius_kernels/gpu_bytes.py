@@ -1,11 +1,11 @@
 """Products of quantised rows with one token in eight bits, on a GPU that multiplies four bytes at a time (DP4A).
 
-As on the CPU (``cpu_bytes.py``), and by the same rounding: turning every code into a number takes longer than fetching
-it, so activations become bytes, every 32 with a scale of their own, and sums of products are exact integers until they
-are scaled.
+As on the CPU (``cpu_bytes.py``): turning every code into a number takes longer than fetching it, so activations become
+bytes, every 32 with a scale of their own (ties go to even here), and sums of products are exact integers until they are
+scaled.
 
-A *group* is 32 codes of a row. One thread takes them all, as two halves of four words, four codes a word: of 8 bits the
-neighbours as they lie, of 4 bits the even nibbles of its words and the odd ones.
+A *part* of a row is the 32 codes that meet activations with one scale. It is meant for one thread, as two halves of
+four words of four codes: of 8 bits neighbours as they lie, of 4 bits the even nibbles of its words and the odd ones.
 """
 
 import triton
@@ -23,7 +23,7 @@ def bytes_product(  # type: ignore[no-untyped-def]
 
     Where codes lie is said in ``quant/matrix.py``; a scale is that of ``32 << SHIFT`` weights. ``OCTETS`` says whether
     the GPU multiplies bytes. The first codes are fetched while the kernel before still computes ``x``, unless what
-    picks the rows is ``FRESH``. Two times ``fp32[U, 1]``.
+    picks the rows is ``FRESH``. Two times ``fp32[U, 1]``; with one of ``ROWS`` the second is the first again.
     """
     early0, late0, scale0 = _codes(words, scales, begin, live, depth, 0, BITS, SHIFT, BLOCK_K)
     early1, late1, scale1 = early0, late0, scale0
@@ -50,24 +50,32 @@ def bytes_product(  # type: ignore[no-untyped-def]
 def _codes(  # type: ignore[no-untyped-def]
     words, scales, begin, live, depth, k, BITS: tl.constexpr, SHIFT: tl.constexpr, BLOCK_K: tl.constexpr
 ):  # fmt: skip
-    """The groups from column ``k`` on: words ``int32[U, groups, 4]``, those behind, and scales ``fp32[U, groups]``.
+    """The parts from column ``k`` on: words ``int32[U, parts, 4]``, those behind, and scales ``fp32[U, parts]``.
 
     Words of 4-bit codes have none behind them; these are the same again.
     """
-    group = k // 32 + tl.arange(0, BLOCK_K // 32)
-    inside = live[:, None] & (group < depth // 32)[None, :]
-    at = ((begin // 32)[:, None] + group[None, :])[:, :, None] * BITS + tl.arange(0, 4)[None, None, :]
-    early = tl.load(words + at, mask=inside[:, :, None], other=0)
-    late = tl.load(words + at + 4, mask=inside[:, :, None], other=0) if BITS == 8 else early
-    place = (begin // 32 >> SHIFT)[:, None] + (group >> SHIFT)[None, :]
+    parts: tl.constexpr = BLOCK_K // 32
+    part = k // 32 + tl.arange(0, parts)
+    inside = live[:, None] & (part < depth // 32)[None, :]
+    if BITS == 8:
+        at = ((begin // 32)[:, None] + part[None, :])[:, :, None] * 8 + tl.arange(0, 4)[None, None, :]
+        early = tl.load(words + at, mask=inside[:, :, None], other=0)
+        late = tl.load(words + at + 4, mask=inside[:, :, None], other=0)
+    else:  # in two dimensions, for which older Triton gives a thread neighbours too
+        word = k // 8 + tl.arange(0, 4 * parts)
+        both = live[:, None] & (word < depth // 8)[None, :]
+        early = tl.load(words + (begin // 8)[:, None] + word[None, :], mask=both, other=0)
+        early = early.reshape(live.shape[0], parts, 4)
+        late = early
+    place = (begin // 32 >> SHIFT)[:, None] + (part >> SHIFT)[None, :]
     return early, late, tl.load(scales + place, mask=inside, other=0.0).to(tl.float32)
 
 
 @triton.jit
 def _rounded(x, depth, k, BITS: tl.constexpr, BLOCK_K: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The token from element ``k`` on in bytes, for the two halves of each group: ``int32[groups, 4]``.
+    """The token from element ``k`` on in bytes, for the two halves of each part: ``int32[parts, 4]``.
 
-    Their scales are ``fp32[1, groups]``.
+    Their scales are ``fp32[1, parts]``.
     """
     values0, values1 = _eight(x, depth, k, 0, BLOCK_K), _eight(x, depth, k, 1, BLOCK_K)
     values2, values3 = _eight(x, depth, k, 2, BLOCK_K), _eight(x, depth, k, 3, BLOCK_K)
@@ -86,7 +94,7 @@ def _rounded(x, depth, k, BITS: tl.constexpr, BLOCK_K: tl.constexpr):  # type: i
 
 @triton.jit
 def _eight(x, depth, k, quarter: tl.constexpr, BLOCK_K: tl.constexpr):  # type: ignore[no-untyped-def]
-    """A quarter of every 32 elements from ``k`` on, ``fp32[groups, 8]``."""
+    """A quarter of every 32 elements from ``k`` on, ``fp32[parts, 8]``."""
     column = k + tl.arange(0, BLOCK_K // 32)[:, None] * 32 + 8 * quarter + tl.arange(0, 8)[None, :]
     return tl.load(x + column, mask=column < depth, other=0.0).to(tl.float32)
 
@@ -99,16 +107,16 @@ def _bytes(values, factor):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _neighbours(early, late):  # type: ignore[no-untyped-def]
-    """Bytes ``[groups, 8]`` and the eight behind them as four words ``[groups, 4]``."""
-    groups: tl.constexpr = early.shape[0]
+    """Bytes ``[parts, 8]`` and the eight behind them as four words ``[parts, 4]``."""
+    parts: tl.constexpr = early.shape[0]
     place = 8 * tl.arange(0, 4)[None, None, :]
-    words = tl.join(tl.sum(early.reshape(groups, 2, 4) << place, 2), tl.sum(late.reshape(groups, 2, 4) << place, 2))
-    return words.permute(0, 2, 1).reshape(groups, 4)
+    words = tl.join(tl.sum(early.reshape(parts, 2, 4) << place, 2), tl.sum(late.reshape(parts, 2, 4) << place, 2))
+    return words.permute(0, 2, 1).reshape(parts, 4)
 
 
 @triton.jit
 def _products(early, late, first, second, BITS: tl.constexpr, OCTETS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Every group of codes times its activations, ``fp32[U, groups]``."""
+    """Every part times its activations, ``fp32[U, parts]``."""
     if BITS == 4:
         early, late = early & 0x0F0F0F0F, (late >> 4) & 0x0F0F0F0F
     sums = _dot4(early, first[None, :, :], tl.zeros(early.shape, tl.int32), OCTETS)

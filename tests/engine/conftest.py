@@ -8,7 +8,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
-# Needs a process of its own, see tests/ops/test_triton.py.
+# Needs a process of its own, see tests/without_gpu/test_triton.py.
 collect_ignore = [] if os.environ.get("TRITON_INTERPRET") == "1" else ["test_engine_triton.py"]
 
 

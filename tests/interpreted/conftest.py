@@ -1,4 +1,4 @@
-"""These tests run in a process of their own (tests/ops/test_triton.py starts it), where kernels are interpreted."""
+"""These tests run in a process of their own (tests/without_gpu/test_triton.py starts it): kernels are interpreted."""
 
 import os
 

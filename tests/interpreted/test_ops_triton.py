@@ -99,6 +99,15 @@ def test_quantised_weights(tokens, neurons, projections, bits, group, kind, shar
     agree(mlp_down, torch.randn(tokens, count, generator=g), down_t, active=active)
 
 
+@pytest.mark.parametrize(("bits", "group", "depth"), [(4, 128, 2176), (8, 32, 4160)])
+def test_a_token_and_quantised_rows_of_many_steps(bits, group, depth):
+    g = generator(depth)
+    x, bias = torch.randn(1, depth, generator=g), torch.randn(5, generator=g)
+    weight, total = quantised(torch.randn(5, depth, generator=g), bits, group), torch.randn(1, 5, generator=g)
+    expected = total + 0.5 * linear(rounded_activations(x), weight, bias, impl="torch")
+    assert_close(linear(x, weight, bias, onto=Onto(total, 0.5), impl="triton"), expected, **TOLERANCE)
+
+
 @pytest.mark.parametrize("tokens", [1, 5, 20])
 def test_every_neuron_active_is_dense_and_the_order_of_the_list_does_not_matter(tokens):
     g = generator(1)

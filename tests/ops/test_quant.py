@@ -78,6 +78,12 @@ def test_ops_compute_with_the_weights_that_codes_stand_for(
             assert_close(result, expected, worst=1e-4, rms=1e-5)
 
 
+@pytest.mark.parametrize("impl", ["torch", "numba"])
+def test_no_token_gives_nothing(impl):
+    _, _, matrix = random_matrix((5, 64), 4, 32, torch.Generator())
+    assert linear(torch.empty(0, 64), matrix, impl=impl).shape == (0, 5)
+
+
 @fuzz
 @given(FORMATS, TOKENS, st.booleans(), st.integers(0, 99))
 def test_a_down_projection_may_lie_by_its_outputs(found, tokens, biased, seed):

@@ -18,7 +18,7 @@ from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.norm.op import normalise
 from sirius_kernels.peaks.op import peaks
-from sirius_kernels.quant.matrix import BLOCK, Bits
+from sirius_kernels.quant.matrix import BLOCK, GROUPS, Bits, divides
 from sirius_kernels.select.op import select_rows
 from sirius_kernels.testing import assert_close
 
@@ -79,15 +79,22 @@ def _quantised(
     about: str, dtype: torch.dtype, gate_up: torch.Tensor, down_t: torch.Tensor, inner: torch.Tensor
 ) -> Iterator[Case]:
     formats: tuple[Bits, ...] = (8, 4)
-    x = byte_tokens(inner.shape[0], gate_up.shape[-1], inner.device, dtype)
-    for bits in formats:
+    (neurons, _, hidden), device = gate_up.shape, inner.device
+    x = byte_tokens(inner.shape[0], hidden, device, dtype)
+    half = torch.randperm(neurons, device=device)[: neurons // 2].sort().values.to(torch.int32)
+    for bits, group in product(formats, [group for group in GROUPS if divides(hidden, group)]):
         rows, downs = (
-            random_codes(tuple(like.shape), bits, 32, like.device, like.shape[-1] ** -0.25)
-            for like in (gate_up, down_t)
+            random_codes(tuple(like.shape), bits, group, device, like.shape[-1] ** -0.25) for like in (gate_up, down_t)
         )
-        yield f"mlp_hidden, int{bits}, {about}", _agrees(dtype, mlp_hidden, x, rows, activation="silu")
-        yield f"mlp_down, int{bits}, {about}", _agrees(dtype, mlp_down, inner, downs)
-        yield f"linear, int{bits}, {about}", _agrees(dtype, linear, x, downs)
+        name = f"int{bits} in groups of {group}, {about}"
+        yield f"mlp_hidden, {name}", _agrees(dtype, mlp_hidden, x, rows, activation="silu")
+        yield f"linear, {name}", _agrees(dtype, linear, x, downs, inner[0])
+        if group == GROUPS[0]:
+            yield f"mlp_down, {name}", _agrees(dtype, mlp_down, inner, downs)
+            yield f"mlp_hidden, half, {name}", _agrees(dtype, mlp_hidden, x, rows, activation="silu", active=half)
+            yield f"mlp_gate, {name}", _agrees(dtype, mlp_gate, x, rows, activation="silu")
+            yield f"mlp_up, half, {name}", _agrees(dtype, mlp_up, x, inner, rows, active=half)
+            yield f"linear, onto, {name}", _adds(dtype, linear, inner, x, downs)
 
 
 def _agrees(dtype: torch.dtype, op: Callable[..., torch.Tensor], *arguments: Any, **options: Any) -> Callable[[], None]:

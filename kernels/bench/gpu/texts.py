@@ -46,7 +46,8 @@ class Texts:
     def check(self, draft: str) -> None:
         """Raise AssertionError where a text or the advance of a check differs.
 
-        Copies are multiplied in bytes here and not by torch, so their drafts may differ where two tokens are as likely.
+        Copies are multiplied in bytes here and not by torch, so their drafts may differ where two tokens are as likely,
+        and so may the number of checks, a little.
         """
         correction = CorrectionSpec(window=self._window, accept="exact", confidence=0.0)
         profile = Profile(draft=DRAFTS[draft], correction=correction)
@@ -54,7 +55,8 @@ class Texts:
             prompt = torch.arange(length).mul_(7).remainder_(self._vocabulary).tolist()
             request = GenerationRequest(tuple(prompt), max_new_tokens=self._tokens)
             ours, theirs = (_answer(engine, profile, request) for engine in (self._ours, self._theirs))
-            alike = ours == theirs if profile.draft.precision == "native" else ours[0] == theirs[0]
+            more = 0 if profile.draft.precision == "native" else 1 + len(theirs[1]) // 4
+            alike = ours == theirs or (ours[0] == theirs[0] and abs(len(ours[1]) - len(theirs[1])) <= more > 0)
             assert alike, f"behind {length} tokens: {ours} where torch has {theirs}"
 
 

@@ -19,9 +19,10 @@ def linear(
     """``x @ weight.T + bias``: ``x[N, K]``, ``weight[M, K]``, ``bias[M]`` -> ``[N, M]``, all of one dtype.
 
     Reads ``M * K`` weights once for up to 16 rows (once per 16 rows from cache beyond). ``numba`` takes fp32 on a CPU.
-    A quantised ``weight`` is computed with in the dtype of ``x``. The result is added ``onto`` a sum, if there is one,
-    which then is given back. With ``fp32`` it is that instead of the dtype of ``x``; ``triton`` alone does not round it
-    before.
+    Beside a quantised ``weight``, ``x`` is rounded to bytes (``quant.rounding.rounded_activations``) by ``numba`` where
+    the processor multiplies them, by ``triton`` if it is one token. The result is added ``onto`` a sum, if there is
+    one, which then is given back. With ``fp32`` it is that instead of the dtype of ``x``; ``triton`` alone does not
+    round it before.
     Raises ``ContractError`` for arguments that do not fit.
     """
     expect_shape("x", x, None, weight.shape[1])

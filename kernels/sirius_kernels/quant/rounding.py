@@ -54,7 +54,8 @@ def output_error(inputs: torch.Tensor, weights: torch.Tensor, rounded: torch.Ten
 def rounded_activations(x: torch.Tensor) -> torch.Tensor:
     """``x[..., depth]`` in signed bytes, every :data:`SHARING` with a scale of their own, as numbers again.
 
-    What products with codes take for their activations where a processor multiplies bytes; ties go away from zero.
+    What products with codes take for their activations where a processor multiplies bytes, and on a GPU for one token;
+    ties go away from zero (on a GPU to even).
     """
     grouped = x.view(*x.shape[:-1], -1, SHARING)
     largest = grouped.abs().amax(-1, keepdim=True)

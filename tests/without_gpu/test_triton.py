@@ -59,7 +59,7 @@ def test_a_weight_of_few_bits_takes_few_instructions():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-5000:]
     taken = {one["op"]: one["instructions"] for one in map(json.loads, done.stdout.splitlines())}
-    for bits, most in ((4, 2.7), (8, 2.4)):
+    for bits, most in ((4, 3.2), (8, 2.8)):  # by the compiler; 2.6 and 2.3 by Triton 3.9
         for op in ("linear: head", "mlp_hidden"):
             assert 1 < taken[f"{op}, int{bits}"] <= most
 
@@ -78,6 +78,19 @@ def test_blocks_of_rows_fit_the_device(units, depth, rows, tokens, itemsize, gpu
     assert (config.tokens == 1) == (tokens == 1)
     loads = (config.units * rows + config.tokens) * config.depth * itemsize
     assert config.stages == 1 or config.stages * loads <= gpu.shared_memory
+
+
+@given(
+    units=st.integers(1, 200_000),
+    depth=st.integers(1, 20_000),
+    rows=st.sampled_from([1, 2]),
+    gpu=st.sampled_from([A100, RTX_4090, H100]),
+)
+def test_a_thread_takes_32_codes_of_a_row_at_a_time(units, depth, rows, gpu):
+    config = rows_config(units, depth, rows, 1, 2, gpu, codes=True)
+    assert config.depth == 32 * 32 * config.warps
+    assert config.depth <= max(1024, 2 * depth)
+    assert config.units * rows in (2, 4, 8)
 
 
 @given(
