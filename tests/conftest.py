@@ -11,8 +11,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first; it needs no kernels of the CPU, which another process compiles meanwhile."""
-    items.sort(key=lambda item: item.path.parent.name != "without_gpu")
+    """One process begins with what takes longest, another compiles the CPU's kernels meanwhile, once for both."""
+    early = ["test_triton.py", "test_speed_model.py", "test_gpu_suite.py"]
+    items.sort(key=lambda item: early.index(item.path.name) if item.path.name in early else len(early))
 
 
 @pytest.fixture(scope="session")

@@ -25,10 +25,9 @@ ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2, "relu": 3}
 
 _BLOCK_BYTES: Final = 1 << 18  # weights of a block stay in the L2 cache while every group of 16 rows passes over them
 _AHEAD_BYTES: Final = 1 << 13  # how far ahead of its use a picked row is fetched
-_FEW: Final = 8  # tokens that meet a row by dot products; more of them fill tiles
-_FEW_OF_CODES: Final = (
-    16 if MULTIPLIES_BYTES else 8
-)  # tokens; of more, codes are unpacked once (kernels/bench/cpu.py --bits 4)
+# Tokens that meet a row by dot products. More of them fill tiles, for which codes are unpacked (kernels/bench/cpu.py).
+_FEW: Final = 8
+_FEW_OF_CODES: Final = 16 if MULTIPLIES_BYTES else 8
 _tile, _row = make_tile(WIDE_ROWS, TOKENS, prefetch=True), make_tile(1, TOKENS, prefetch=True)
 _dots1, _dots2, _dots4 = make_dots(1), make_dots(2), make_dots(4)
 _F = np.float32
