@@ -10,16 +10,13 @@ outside of the loop over a row is executed once, its first step included; the lo
 import argparse
 import json
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import triton
 
-from lower import GPUS, Launch, launches, source_of
+from lower import GPUS, Launch, dump, launches, source_of
 
 _NVIDIA = [name for name, (_, target) in GPUS.items() if target.backend == "cuda"]
 _LABEL, _INSTRUCTION = (
@@ -65,14 +62,9 @@ def _executed(name: str, launch: Launch) -> int:
 
 def _machine_code(cubin: bytes) -> tuple[list[str], dict[str, int]]:
     """Its instructions, and where labels point among them."""
-    tool = Path(triton.__file__).parent / "backends/nvidia/bin/nvdisasm"
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
-        file.flush()
-        text = subprocess.run([tool, file.name], capture_output=True, text=True, check=True).stdout
     instructions: list[str] = []
     labels: dict[str, int] = {}
-    for line in text.splitlines():
+    for line in dump(cubin, "nvdisasm").splitlines():
         if label := _LABEL.match(line):
             labels[label[1]] = len(instructions)
         elif (found := _INSTRUCTION.match(line)) and not found[1].startswith("NOP"):

@@ -187,15 +187,20 @@ def lower(name: str, launch: Launch) -> Lowered:
 
 def _usage(cubin: bytes) -> tuple[int, int]:
     """Registers and bytes of stack a thread."""
-    tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+    text = dump(cubin, "cuobjdump", "--dump-resource-usage")
+    found = re.search(r"REG:(\d+).*?STACK:(\d+)", text)
+    if found is None:
+        raise RuntimeError(f"cuobjdump says nothing of registers: {text}")
+    return int(found[1]), int(found[2])
+
+
+def dump(cubin: bytes, tool: str, *options: str) -> str:
+    """What a tool that comes with Triton tells of machine code."""
+    path = Path(triton.__file__).parent / "backends/nvidia/bin" / tool
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
-        text = subprocess.run([tool, "--dump-resource-usage", file.name], capture_output=True, text=True, check=True)
-    found = re.search(r"REG:(\d+).*?STACK:(\d+)", text.stdout)
-    if found is None:
-        raise RuntimeError(f"cuobjdump says nothing of registers: {text.stdout}")
-    return int(found[1]), int(found[2])
+        return subprocess.run([path, *options, file.name], capture_output=True, text=True, check=True).stdout
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ SCALE: Final = 2  # gate * y, the gate given
 ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2, "relu": 3}
 
 _BLOCK_BYTES: Final = 1 << 18  # weights of a block stay in the L2 cache while every group of 16 rows passes over them
-_AHEAD_BYTES: Final = 1 << 13  # how far ahead of its use a picked row is fetched
+_AHEAD_BYTES: Final = 1 << 13  # how far ahead of its use a row of codes is fetched
 # Tokens that meet a row by dot products. More of them fill tiles, for which codes are unpacked (kernels/bench/cpu.py).
 _FEW: Final = 8
 _FEW_OF_CODES: Final = 16 if MULTIPLIES_BYTES else 8
