@@ -4,7 +4,7 @@ import hashlib
 import importlib
 from pathlib import Path
 
-_MODULES = ("norm.cpu", "linear.cpu", "mlp.cpu", "select.cpu", "attention.cpu", "attention.cpu_tree", "block.cpu")
+_MODULES = ("norm.cpu", "linear.cpu", "mlp.cpu", "select.cpu", "attention.cpu", "block.cpu")
 
 
 def unavailable_reason() -> str:

@@ -35,6 +35,27 @@ def address(tensor: torch.Tensor | None) -> int:
 
 
 @intrinsic
+def address_of(typingctx, array):  # type: ignore[no-untyped-def]
+    """Where the data of an array begin. What uses them must come before a :func:`hold` of the array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, context.get_value_type(types.int64))
+
+    return types.int64(array), codegen
+
+
+@intrinsic
+def hold(typingctx, array):  # type: ignore[no-untyped-def]
+    """Nothing; but numba frees an array after its last mention, and does not count its address as one."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_dummy_value()
+
+    return types.void(array), codegen
+
+
+@intrinsic
 def _pointer(typingctx, where):  # type: ignore[no-untyped-def]
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(types.voidptr))

@@ -103,16 +103,28 @@ vector = byte_vector if MULTIPLIES_BYTES else float_vector
 
 
 @njit
+def _copy(values, out):  # type: ignore[no-untyped-def]
+    """As ``out[:] = values``, which takes numba seconds to compile, for it can complain of shapes."""
+    for i in range(len(values)):
+        out[i] = values[i]
+
+
+@njit
 def vectors(x, bits):  # type: ignore[no-untyped-def]
     """``x[N, depth]`` as :func:`products` wants it, and what goes with it: :data:`vector` of each token."""
     values, sizes, origins = vector(x[0], bits)
     all_values = np.empty((x.shape[0], len(values)), values.dtype)
     all_sizes = np.empty((x.shape[0], len(sizes)), sizes.dtype)
     all_origins = np.empty((x.shape[0], len(origins)), origins.dtype)
-    all_values[0], all_sizes[0], all_origins[0] = values, sizes, origins
-    for token in range(1, x.shape[0]):
-        all_values[token], all_sizes[token], all_origins[token] = vector(x[token], bits)
-    return all_values, all_sizes, all_origins
+    token = 0
+    while True:
+        _copy(values, all_values[token])
+        _copy(sizes, all_sizes[token])
+        _copy(origins, all_origins[token])
+        token += 1
+        if token == x.shape[0]:
+            return all_values, all_sizes, all_origins
+        values, sizes, origins = vector(x[token], bits)
 
 
 @njit
@@ -131,7 +143,7 @@ def as_met(x, bits, out):  # type: ignore[no-untyped-def]
     if bits == 4:
         in_storage_order(values, _F(1.0), out)
     else:
-        out[:] = values
+        _copy(values, out)
 
 
 def _make_products(bits: Bits, group: int) -> Callable[..., None]:

@@ -8,11 +8,12 @@ import math
 from typing import Final
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from sirius_kernels.cpu_llvm import MULTIPLIES_BYTES
 from sirius_kernels.cpu_math import gelu_tanh, silu
-from sirius_kernels.cpu_memory import NOTHING, floats, integers
+from sirius_kernels.cpu_memory import NOTHING, address_of, floats, hold, integers
+from sirius_kernels.cpu_parts import apart, in_parts, part_of_kernel, together
 from sirius_kernels.cpu_quant import NATIVE, as_met, products, rows_at, unpack_row, vectors
 from sirius_kernels.cpu_stream import DOT_ROWS, make_dots
 from sirius_kernels.cpu_tile import MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
@@ -82,32 +83,6 @@ def _products(weight, starts, x, out):  # type: ignore[no-untyped-def]
             _dots1(weight, padded, first, values, token, depth, flat, places, step)
 
 
-@njit(parallel=True, cache=True, fastmath=True, error_model="numpy")
-def _rows_by_vectors(store, stride, first, rows, x, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
-    """A few tokens: ``out[N, units]`` from ``x[N, depth]``.
-
-    Unit u owns ``rows`` rows from ``u * stride + first``. ``bias`` (by row) and ``active`` may be empty; ``gate[N, F]``
-    is read in mode ``SCALE`` alone.
-    """
-    weight, bits = store[0], store[4]
-    (tokens, depth), units = x.shape, out.shape[1]
-    met, sizes, origins = vectors(x[:, : depth if bits != NATIVE else 0], bits)
-    ahead = rows * (1 + 8 * _AHEAD_BYTES // (bits * rows * depth))
-    for part in prange(threads):
-        low, high = part * units // threads, (part + 1) * units // threads
-        values, starts = np.empty((tokens, rows, high - low), np.float32), np.empty((high - low) * rows, np.int64)
-        for i in range(low, high):
-            at = unit(active, i) * stride + first
-            for row in range(rows):
-                starts[(i - low) * rows + row] = at + row * depth
-        if bits == NATIVE:
-            _products(weight, starts, x, values)
-        else:
-            products(store, starts, ahead, depth, met, sizes, origins, values)
-        for token in range(tokens):
-            _finish_vector(values[token], starts, depth, bias, mode, kind, gate[token:], active, low, out[token])
-
-
 @njit(fastmath=True, error_model="numpy")
 def _finish_vector(values, starts, depth, bias, mode, kind, gate, active, low, out):  # type: ignore[no-untyped-def]
     """Add ``bias``, activate, multiply the two rows of a unit, and write ``out[low:]`` of one token."""
@@ -122,24 +97,72 @@ def _finish_vector(values, starts, depth, bias, mode, kind, gate, active, low, o
         if rows == 2:
             y *= values[1, i]
         if mode == SCALE:
-            y *= gate[0, unit(active, low + i)]
+            y *= gate[unit(active, low + i)]
         out[low + i] = y
 
 
-@njit(parallel=True, cache=True)
-def pack(x, lanes, depth, threads):  # type: ignore[no-untyped-def]
-    """``x[N, K]`` -> ``[groups, depth, lanes]``: tokens side by side, for tiles to load as vectors; padded by zeros."""
-    tokens, filled = x.shape
-    groups = (tokens + lanes - 1) // lanes
-    packed = np.empty((groups, depth, lanes), np.float32)
-    for part in prange(threads):
-        low, high = part * depth // threads, (part + 1) * depth // threads
-        for group in range(groups):
-            for lane in range(lanes):
-                token = group * lanes + lane
-                for k in range(low, high):
-                    packed[group, k, lane] = x[token, k] if token < tokens and k < filled else _F(0.0)
+_ARGUMENTS: Final = 20  # of rows_product, all but the last
+
+
+@part_of_kernel(fastmath=True, error_model="numpy")
+def _by_vectors(arguments, part, parts):  # type: ignore[no-untyped-def]
+    """A share of the units times a few tokens; ``arguments`` are those of :func:`rows_product`."""
+    (
+        weight, scales, bits, group, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode,
+        kind, x, tokens, out,
+    ) = apart(arguments, _ARGUMENTS)  # fmt: skip
+    store, x_values = rows_at(weight, scales, total, bits, group), floats(x, tokens * depth).reshape(tokens, depth)
+    picked, bias_values, gate_values = integers(active, units), floats(bias, biases), floats(gate, tokens * gates)
+    results = floats(out, tokens * units)
+    low, high = part * units // parts, (part + 1) * units // parts
+    values, starts = np.empty((tokens, rows, high - low), np.float32), np.empty((high - low) * rows, np.int64)
+    for i in range(low, high):
+        at = unit(picked, i) * stride + first
+        for row in range(rows):
+            starts[(i - low) * rows + row] = at + row * depth
+    if bits == NATIVE:
+        _products(store[0], starts, x_values, values)
+    else:
+        met, sizes, origins = vectors(x_values, bits)
+        ahead = rows * (1 + 8 * _AHEAD_BYTES // (bits * rows * depth))
+        products(store, starts, ahead, depth, met, sizes, origins, values)
+    for token in range(tokens):
+        result, factors = results[token * units :], gate_values[token * gates :]
+        _finish_vector(values[token], starts, depth, bias_values, mode, kind, factors, picked, low, result)
+
+
+@part_of_kernel()
+def _pack(arguments, part, parts):  # type: ignore[no-untyped-def]
+    x, tokens, filled, lanes, depth, packed = apart(arguments, 6)
+    values, groups = floats(x, tokens * filled), (tokens + lanes - 1) // lanes
+    out = floats(packed, groups * depth * lanes).reshape(groups, depth, lanes)
+    low, high = part * depth // parts, (part + 1) * depth // parts
+    for group in range(groups):
+        for lane in range(lanes):
+            token = group * lanes + lane
+            for k in range(low, high):
+                out[group, k, lane] = values[token * filled + k] if token < tokens and k < filled else _F(0.0)
+
+
+@njit
+def pack(x, tokens, filled, lanes, depth, threads):  # type: ignore[no-untyped-def]
+    """``x[tokens, filled]`` -> ``[groups, depth, lanes]``: tokens side by side, for tiles to load as vectors.
+
+    Padded by zeros; ``x`` by its address, as what is returned.
+    """
+    packed = np.empty((tokens + lanes - 1) // lanes * depth * lanes, np.float32)
+    in_parts(_pack(), together((x, tokens, filled, lanes, depth, address_of(packed))), threads)
     return packed
+
+
+@part_of_kernel()
+def _meet(arguments, part, parts):  # type: ignore[no-untyped-def]
+    """Each token as codes of ``bits`` meet it."""
+    x, tokens, depth, bits, met = apart(arguments, 5)
+    values, results = floats(x, tokens * depth), floats(met, tokens * depth)
+    for token in range(part * tokens // parts, (part + 1) * tokens // parts):
+        at = token * depth
+        as_met(values[at : at + depth], bits, results[at : at + depth])
 
 
 @njit
@@ -148,14 +171,12 @@ def _multiply_block(weight, offsets, count, packed, group, depth, lanes, values)
 
     ``offsets`` goes on for as many rows as a tile takes, to be fetched ahead.
     """
-    flat, at = packed.reshape(-1), group * depth * lanes
-    out = values.reshape(-1)
-    done = 0
+    at, out, done = group * depth * lanes, values.reshape(-1), 0
     while done + WIDE_ROWS <= count:
-        _tile(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
+        _tile(weight, offsets, done, packed, at, lanes, out, done * lanes, lanes, depth)
         done += WIDE_ROWS
     while done < count:
-        _row(weight, offsets, done, flat, at, lanes, out, done * lanes, lanes, depth)
+        _row(weight, offsets, done, packed, at, lanes, out, done * lanes, lanes, depth)
         done += 1
 
 
@@ -178,33 +199,40 @@ def _finish_block(values, units, rows, mode, kind, gate, active, base, token, la
                 out[token + lane, base + i] *= gate[token + lane, unit(active, base + i)]
 
 
-@njit(parallel=True, cache=True)
-def _rows_by_packed(store, stride, first, rows, packed, bias, active, gate, mode, kind, out, threads):  # type: ignore[no-untyped-def]
-    weight, bits = store[0], store[4]
-    groups, depth, lanes = packed.shape
-    units = out.shape[1]
+@part_of_kernel()
+def _by_packed(arguments, part, parts):  # type: ignore[no-untyped-def]
+    """As :func:`_by_vectors`, times many tokens: ``x`` is of :func:`pack`."""
+    (
+        weight, scales, bits, group, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode,
+        kind, x, tokens, out,
+    ) = apart(arguments, _ARGUMENTS)  # fmt: skip
+    store, groups, lanes = rows_at(weight, scales, total, bits, group), (tokens + TOKENS - 1) // TOKENS, TOKENS
+    packed, picked, bias_values = floats(x, groups * depth * lanes), integers(active, units), floats(bias, biases)
+    gate_values = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
+    results = floats(out, tokens * units).reshape(tokens, units)
     block = max(8, min(64, _BLOCK_BYTES // (4 * depth * rows) // 8 * 8))
-    for part in prange(threads):
-        low, high = part * units // threads, (part + 1) * units // threads
-        offsets = np.empty(block * rows + MOST_ROWS, np.int64)
-        places = np.arange(block * rows + MOST_ROWS) * depth
-        unpacked = np.empty((block * rows + MOST_ROWS) * depth if bits != NATIVE else 0, np.float32)
-        block_rows, block_at = (weight, offsets) if bits == NATIVE else (unpacked, places)
-        values = np.empty((block * rows, lanes), np.float32)
-        for base in range(low, high, block):
-            count = min(block, high - base)
-            for i in range(count * rows + MOST_ROWS):
-                offsets[i] = unit(active, min(base + i // rows, high - 1)) * stride + first + i % rows * depth
-            if bits != NATIVE:
+    low, high = part * units // parts, (part + 1) * units // parts
+    offsets = np.empty(block * rows + MOST_ROWS, np.int64)
+    places = np.arange(block * rows + MOST_ROWS) * depth
+    unpacked = np.empty((block * rows + MOST_ROWS) * depth if bits != NATIVE else 0, np.float32)
+    block_rows, block_at = (store[0], offsets) if bits == NATIVE else (unpacked, places)
+    values = np.empty((block * rows, lanes), np.float32)
+    for base in range(low, high, block):
+        count = min(block, high - base)
+        for i in range(count * rows + MOST_ROWS):
+            offsets[i] = unit(picked, min(base + i // rows, high - 1)) * stride + first + i % rows * depth
+        if bits != NATIVE:
+            for i in range(count * rows):
+                unpack_row(store, offsets[i], depth, unpacked, places[i])
+        for number in range(groups):
+            _multiply_block(block_rows, block_at, count * rows, packed, number, depth, lanes, values)
+            if bias_values.shape[0]:
                 for i in range(count * rows):
-                    unpack_row(store, offsets[i], depth, unpacked, places[i])
-            for group in range(groups):
-                _multiply_block(block_rows, block_at, count * rows, packed, group, depth, lanes, values)
-                if bias.shape[0]:
-                    for i in range(count * rows):
-                        for lane in range(lanes):
-                            values[i, lane] += bias[offsets[i] // depth]
-                _finish_block(values, count, rows, mode, kind, gate, active, base, group * lanes, lanes, out)
+                    for lane in range(lanes):
+                        values[i, lane] += bias_values[offsets[i] // depth]
+            _finish_block(
+                values, count, rows, mode, kind, gate_values, picked, base, number * lanes, lanes, results
+            )  # fmt: skip
 
 
 @njit("void(" + ", ".join(["int64"] * 21) + ")", cache=True)
@@ -240,20 +268,21 @@ def rows_product(  # type: ignore[no-untyped-def]
     """
     if tokens == 0 or units == 0:
         return
-    store = rows_at(weight, scales, total, bits, group)
-    numbers, bias_values = integers(active, units), floats(bias, biases)
-    values = floats(x, tokens * depth).reshape(tokens, depth)
-    given = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
-    result = floats(out, tokens * units).reshape(tokens, units)
     if tokens <= (_FEW if bits == NATIVE else _FEW_OF_CODES):
-        _rows_by_vectors(
-            store, stride, first, rows, values, bias_values, numbers, given, mode, kind, result, threads
-        )  # fmt: skip
+        arguments = together((
+            weight, scales, bits, group, total, stride, first, rows, depth, units, active, bias, biases, gate, gates,
+            mode, kind, x, tokens, out,
+        ))  # fmt: skip
+        in_parts(_by_vectors(), arguments, threads)
         return
+    met = np.empty(tokens * depth if bits != NATIVE else 0, np.float32)
     if bits != NATIVE:
-        met = np.empty_like(values)
-        for token in range(tokens):
-            as_met(values[token], bits, met[token])
-        values = met
-    packed = pack(values, TOKENS, depth, threads)
-    _rows_by_packed(store, stride, first, rows, packed, bias_values, numbers, given, mode, kind, result, threads)
+        in_parts(_meet(), together((x, tokens, depth, bits, address_of(met))), threads)
+    packed = pack(address_of(met) if bits != NATIVE else x, tokens, depth, TOKENS, depth, threads)
+    arguments = together((
+        weight, scales, bits, group, total, stride, first, rows, depth, units, active, bias, biases, gate, gates,
+        mode, kind, address_of(packed), tokens, out,
+    ))  # fmt: skip
+    in_parts(_by_packed(), arguments, threads)
+    hold(met)
+    hold(packed)

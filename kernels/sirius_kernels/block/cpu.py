@@ -173,7 +173,7 @@ def _attention_half(  # type: ignore[no-untyped-def]
     _rows(plan, _FIRST, seen, tokens, qkv, threads)
     write_and_attend(
         qkv, batch, steps, stacked, head_dim, turns, pairs, keys, values, places, kv_heads, capacity, rows, start,
-        settings[_SCALE], window, settings[_SOFTCAP], mixed, threads,
+        settings[_SCALE], window, settings[_SOFTCAP], NOTHING, 0, mixed, threads,
     )  # fmt: skip
     _rows(plan, _SECOND, mixed, tokens, scratch, threads)
     _add(plan, settings, scratch, tokens, width, x)

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import njit
 
 from sirius_kernels.contracts import Activation
 from sirius_kernels.cpu_blas import blas_threads, left_to_blas
 from sirius_kernels.cpu_codes import SPAN
-from sirius_kernels.cpu_memory import address, floats, integers, threads
+from sirius_kernels.cpu_memory import address, address_of, floats, hold, integers, threads
+from sirius_kernels.cpu_parts import apart, in_parts, part_of_kernel, together
 from sirius_kernels.cpu_quant import NATIVE, in_logical_order, rows_at, stored, unpack_row
 from sirius_kernels.cpu_quant import add_rows as add_quant_rows
 from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, pack, rows_product, unit
@@ -166,43 +167,66 @@ def _add_codes(store, at, top, bottom, factors, out):  # type: ignore[no-untyped
     for j in range(top, bottom + ADD_ROWS):
         scale_at[j] = at[j] // store[5]
         code_at[j] = at[j] // 8 if store[4] == 4 else at[j]
+    scaled = factors * SPAN if store[4] == 4 else factors
     for j in range(top, bottom, ADD_ROWS):
-        add_quant_rows(store, code_at, scale_at, j, factors, out)
+        add_quant_rows(store, code_at, scale_at, j, scaled, out)
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
-def _add_all(store, at, scales, out, threads):  # type: ignore[no-untyped-def]
-    """``out[N, D]`` += ``scales[groups, A, lanes]`` times the rows at ``at``.
+@part_of_kernel(error_model="numpy")
+def _add_share(arguments, part, parts):  # type: ignore[no-untyped-def]
+    """A share of the rows times ``scales[groups, padded, lanes]``: into ``shares[parts, tokens, width]``."""
+    (
+        down_t, code_scales, bits, group, neurons, width, active, picked, padded, tokens, packed, lanes, shares,
+    ) = apart(arguments, 13)  # fmt: skip
+    store, groups = rows_at(down_t, code_scales, neurons * width, bits, group), (tokens + lanes - 1) // lanes
+    at, scales = (
+        _offsets(integers(active, picked), picked, padded + ADD_ROWS, width),
+        floats(packed, groups * padded * lanes),
+    )
+    rounds, total = padded // ADD_ROWS, tokens * width
+    share = floats(shares, parts * total)[part * total : (part + 1) * total]
+    share[:] = _F(0.0)
+    top, bottom = part * rounds // parts * ADD_ROWS, (part + 1) * rounds // parts * ADD_ROWS
+    if bits != NATIVE and tokens == 1:
+        _add_codes(store, at, top, bottom, scales, share)
+    else:
+        _add_range(store, at, top, bottom, scales.reshape(groups, padded, lanes), share.reshape(tokens, width))
 
-    Each thread adds up its share of the rows, and the shares are summed in order.
-    """
-    (tokens, width), rounds = out.shape, scales.shape[1] // ADD_ROWS
-    shares = np.zeros((threads, tokens, width), np.float32)
-    single = store[4] != NATIVE and tokens == 1
-    factors = scales.reshape(-1)
-    if single and store[4] == 4:
-        factors = factors * SPAN
-    for part in prange(threads):
-        top, bottom = part * rounds // threads * ADD_ROWS, (part + 1) * rounds // threads * ADD_ROWS
-        if single:
-            _add_codes(store, at, top, bottom, factors, shares[part, 0])
-        else:
-            _add_range(store, at, top, bottom, scales, shares[part])
-    for part in range(threads):
-        for token in range(tokens):
-            if store[4] == 4:
-                in_logical_order(shares[part, token], out[token])
+
+@part_of_kernel()
+def _add_up(arguments, part, parts):  # type: ignore[no-untyped-def]
+    """Some tokens' ``out[width]`` += their ``shares[count]``, in order."""
+    shares, count, tokens, width, bits, out = apart(arguments, 6)
+    values, results = floats(shares, count * tokens * width), floats(out, tokens * width)
+    for token in range(part * tokens // parts, (part + 1) * tokens // parts):
+        result = results[token * width : (token + 1) * width]
+        for number in range(count):
+            first = (number * tokens + token) * width
+            share = values[first : first + width]
+            if bits == 4:
+                in_logical_order(share, result)
                 continue
             for k in range(width):
-                out[token, k] += shares[part, token, k]
+                result[k] += share[k]
 
 
 @njit("void(" + ", ".join(["int64"] * 12) + ")", cache=True)
 def down_product(down_t, code_scales, bits, group, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
-    """Add ``hidden[tokens, picked] @ down_t[active]`` to ``out[tokens, width]``; arrays by their addresses."""
-    padded = (picked + ADD_ROWS - 1) // ADD_ROWS * ADD_ROWS
-    at = _offsets(integers(active, picked), picked, padded + ADD_ROWS, width)
-    x = floats(hidden, tokens * picked).reshape(tokens, picked)
-    scales = pack(x, 1 if tokens == 1 else TOKENS, padded, threads)
-    store = rows_at(down_t, code_scales, neurons * width, bits, group)
-    _add_all(store, at, scales, floats(out, tokens * width).reshape(tokens, width), threads)
+    """Add ``hidden[tokens, picked] @ down_t[active]`` to ``out[tokens, width]``; arrays by their addresses.
+
+    Each thread adds up its share of the rows, and the shares are summed in order.
+    """
+    padded, lanes = (picked + ADD_ROWS - 1) // ADD_ROWS * ADD_ROWS, 1 if tokens == 1 else TOKENS
+    scales, shares = (
+        pack(hidden, tokens, picked, lanes, padded, threads),
+        np.empty(threads * tokens * width, np.float32),
+    )
+    arguments = together((
+        down_t, code_scales, bits, group, neurons, width, active, picked, padded, tokens, address_of(scales), lanes,
+        address_of(shares),
+    ))  # fmt: skip
+    in_parts(_add_share(), arguments, threads)
+    summing = together((address_of(shares), threads, tokens, width, bits, out))
+    in_parts(_add_up(), summing, min(threads, tokens))
+    hold(scales)
+    hold(shares)
