@@ -10,28 +10,21 @@ come out of words two at a time, in *byte order*: of each step first those of th
 of the odd ones.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
-from sirius_kernels.cpu_codes import TOGETHER, Activations, Format, block_of, dot_of_steps
-from sirius_kernels.cpu_llvm import LANES, Emitter
-from sirius_kernels.quant.matrix import BLOCK, MIDDLE, SHARING, Bits
+from sirius_kernels.cpu_codes import TOGETHER, Activations, Format, block_of, dots_of_steps
+from sirius_kernels.cpu_llvm import FLOAT, I8, I32, LANES, Emitter
+from sirius_kernels.cpu_memory import address_of
+from sirius_kernels.quant.matrix import BLOCK, MIDDLE, SHARING
 
 _NIBBLE_BYTES, _SIGNS = 0x0F0F0F0F, 0x80808080
 _RAISED: Final = 128  # by which 8-bit codes without a sign are above those they stand for; 4-bit ones by MIDDLE
-_HIGHEST, _ZERO, _HALF = np.float32(127.0), np.float32(0.0), np.float32(0.5)
-
-
-def make_byte_dot(bits: Bits, group: int, tokens: int = 1) -> Callable[..., None]:
-    """A dot product for compiled code that multiplies bytes.
-
-    See :func:`~sirius_kernels.cpu_codes.dot_of_steps`; of each token ``x``, ``sizes`` and ``origins`` are what
-    :func:`byte_vector` gives for ``bits``.
-    """
-    return dot_of_steps(Format(bits, group), _multiply_nibbles if bits == 4 else _multiply_octets, tokens)
+_WORD: Final = 4  # bytes of a number
 
 
 def _multiply_nibbles(
@@ -77,25 +70,60 @@ def _further(emit: Emitter, octets: Any, vector: int) -> Any:
     return emit.move(octets, emit.number(4 * emit.lanes * vector))
 
 
-@njit(fastmath=True)
-def _largest(x, first):  # type: ignore[no-untyped-def]
-    largest = _ZERO
-    for k in range(first, first + SHARING):
-        largest = max(largest, abs(x[k]))
-    return largest
+def _multiply_bytes(
+    found: Format, emit: Emitter, block: Any, row: tuple[Any, Any], tokens: list[Activations], totals: list[Any]
+) -> None:
+    multiply = _multiply_nibbles if found.bits == 4 else _multiply_octets
+    multiply(found, emit, block, row, tokens, totals)
 
 
-@njit(error_model="numpy")
-def round_to_bytes(x, codes, sizes):  # type: ignore[no-untyped-def]
-    """``x[depth]`` as ``codes`` (``int8[depth]``) times ``sizes[depth / 32]``; ties go away from zero."""
-    for part in range(x.shape[0] // SHARING):
-        first = part * SHARING
-        largest = _largest(x, first)
-        factor = _HIGHEST / largest if largest > _ZERO else _ZERO
-        sizes[part] = largest / _HIGHEST
-        for k in range(first, first + SHARING):
-            value = x[k] * factor
-            codes[k] = np.int8(np.int32(value + (_HALF if value > _ZERO else -_HALF)))
+dots_of_bytes = dots_of_steps(_multiply_bytes, I8, I32)
+"""Dot products that multiply bytes: see :func:`~sirius_kernels.cpu_codes.dots_of_steps`.
+
+Of each token ``x``, ``sizes`` and ``origins`` are what :func:`byte_vector` gives for ``bits``.
+"""
+
+
+@intrinsic(prefer_literal=True)
+def _round_part(typingctx, bits, x, codes, further, sizes, origins):  # type: ignore[no-untyped-def]
+    """Round 32 activations: what codes of ``bits``, a literal, need of them; arrays by their addresses.
+
+    For 4 bits the bytes that meet odd nibbles go ``further`` than the others. Ties go away from zero.
+    """
+    if not isinstance(bits, types.IntegerLiteral):
+        return None
+    nibbles = bits.literal_value == 4
+    signature = types.void(bits, *[types.int64] * 5)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        emit, few = Emitter(builder, SHARING), Emitter(builder, SHARING // (8 if nibbles else 4))
+        pointers = [builder.inttoptr(args[i], kind.as_pointer()) for i, kind in ((1, FLOAT), (4, FLOAT), (5, I32))]
+        values = emit.load(pointers[0])
+        largest, highest, zero = emit.largest(values), ir.Constant(FLOAT, 127.0), ir.Constant(FLOAT, 0.0)
+        factor = builder.select(builder.fcmp_ordered(">", largest, zero), builder.fdiv(highest, largest), zero)
+        whole = emit.nearest(builder.fmul(values, emit.broadcast(factor)))
+        few.store(few.broadcast(builder.fdiv(largest, highest)), pointers[1])
+        sums = whole
+        while sums.type.count > few.lanes:
+            half = sums.type.count // 2
+            pairs = (
+                ([*range(half)], [*range(half, 2 * half)])
+                if nibbles
+                else ([*range(0, 2 * half, 2)], [*range(1, 2 * half, 2)])
+            )
+            sums = builder.add(*(emit.lanes_of(sums, lanes) for lanes in pairs))
+        raised = ir.Constant(sums.type, [-(MIDDLE if nibbles else _RAISED)] * few.lanes)
+        few.store_words(builder.mul(sums, raised), pointers[2])
+        if not nibbles:
+            emit.store_bytes(whole, builder.inttoptr(args[2], I8.as_pointer()))
+            return context.get_dummy_value()
+        for nibble in range(2):
+            lanes = [8 * k + 4 * nibble + lane for lane in range(4) for k in range(4)]
+            place = builder.add(args[2], builder.mul(args[3], emit.number(nibble)))
+            emit.store_bytes(emit.lanes_of(whole, lanes), builder.inttoptr(place, I8.as_pointer()))
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @njit
@@ -108,39 +136,23 @@ def step_of(block, blocks, width):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _in_byte_order(codes, out):  # type: ignore[no-untyped-def]
-    """``out[depth]`` = ``codes[depth]`` in byte order."""
-    blocks = codes.shape[0] // BLOCK
-    for block in range(blocks):
-        at, step = step_of(block, blocks, 4 * LANES)
-        for nibble in range(2):
-            for half in range(2):
-                for lane in range(4):
-                    for k in range(4):
-                        weight = block * BLOCK + SHARING * half + 8 * k + 4 * nibble + lane
-                        out[at + step * nibble + 16 * half + 4 * lane + k] = codes[weight]
-
-
-@njit
 def byte_vector(x, bits):  # type: ignore[no-untyped-def]
     """``x[depth]`` for products with codes of ``bits``: ``(int8[depth], fp32 sizes, int32 origins)``, both by lane."""
     depth = x.shape[0]
     each = 8 if bits == 4 else 4  # products in a lane
-    codes, sizes = np.empty(depth, np.int8), np.empty(depth // SHARING, np.float32)
-    round_to_bytes(x, codes, sizes)
+    codes, sizes, origins = (
+        np.empty(depth, np.int8),
+        np.empty(depth // each, np.float32),
+        np.empty(depth // each, np.int32),
+    )
     lanes = SHARING // each
-    by_lane, origins = np.empty(depth // each, np.float32), np.zeros(depth // each, np.int32)
-    for lane in range(depth // each):
-        by_lane[lane] = sizes[lane // lanes]
-    if bits != 4:
-        for lane in range(depth // each):
-            for k in range(each):
-                origins[lane] -= _RAISED * np.int32(codes[lane * each + k])
-        return codes, by_lane, origins
     for part in range(depth // SHARING):
-        for lane in range(lanes):
-            for k in range(each):
-                origins[part * lanes + lane] -= MIDDLE * np.int32(codes[part * SHARING + lanes * k + lane])
-    ordered = np.empty_like(codes)
-    _in_byte_order(codes, ordered)
-    return ordered, by_lane, origins
+        values, of_part = address_of(x) + part * SHARING * _WORD, part * lanes * _WORD
+        size_at, origin_at = address_of(sizes) + of_part, address_of(origins) + of_part
+        if bits == 4:
+            at, step = step_of(part // 2, depth // BLOCK, 4 * LANES)
+            place = address_of(codes) + at + part % 2 * (BLOCK // 4)
+            _round_part(4, values, place, step, size_at, origin_at)
+        else:
+            _round_part(8, values, address_of(codes) + part * SHARING, 0, size_at, origin_at)
+    return codes, sizes, origins

@@ -10,7 +10,8 @@ by; the 1, and the 8 by which codes are raised, are taken off once for all weigh
 """
 
 import functools
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from sirius_kernels.cpu_llvm import LANES, MANY_REGISTERS, Emitter
+from sirius_kernels.cpu_llvm import FLOAT, I8, I16, I32, I64, LANES, MANY_REGISTERS, Emitter
 from sirius_kernels.cpu_stream import ADD_ROWS
 from sirius_kernels.quant.matrix import BLOCK, Bits
 
@@ -49,6 +50,11 @@ class Format:
 
     bits: Bits
     group: int
+
+    @property
+    def kind(self) -> Any:
+        """Of an element of codes."""
+        return I32 if self.bits == 4 else I8
 
     def parts(self, emit: Emitter, codes: Any, scales: Any, block: Any) -> Iterator[_Part]:
         """The step that begins at number ``block`` of a row's blocks."""
@@ -100,9 +106,14 @@ def _steps(builder: Any, blocks: Any) -> Iterator[tuple[Emitter, Any]]:
         done = end
 
 
-def _data(context: Any, builder: Any, sig: Any, args: Any, *which: int) -> list[Any]:
-    """Where the data of those arguments begin, which are arrays."""
-    return [context.make_array(sig.args[i])(context, builder, args[i]).data for i in which]
+def _pointers(builder: Any, kinds: Sequence[Any], addresses: Sequence[Any]) -> list[Any]:
+    return [builder.inttoptr(at, kind.as_pointer()) for kind, at in zip(kinds, addresses, strict=True)]
+
+
+def _row_places(emit: Emitter, base: Any, places: Any, first: int, count: int) -> list[Any]:
+    """Where rows begin: at the offsets ``places[first:first + count]`` from ``base``."""
+    found = [emit.builder.load(emit.move(places, emit.number(first + row))) for row in range(count)]
+    return [emit.move(base, place) for place in found]
 
 
 def block_of(emit: Emitter, pointer: Any, block: Any) -> Any:
@@ -116,74 +127,81 @@ Multiply = Callable[[Format, Emitter, Any, tuple[Any, Any], list[Activations], l
 """``multiply(format, emitter, block, (codes, scales), tokens, totals)`` adds a step's products to each token's slot."""
 
 
-def make_dot(bits: Bits, group: int, tokens: int = 1) -> Callable[..., None]:
-    """A dot product for compiled code that turns codes into fp32 numbers.
+def dots_of_steps(multiply: Multiply, x_kind: Any, origins_kind: Any) -> Callable[..., None]:
+    """Dot products of some rows with some tokens, for compiled code.
 
-    See :func:`dot_of_steps`. For 4 bits ``x[N, 64 blocks]`` is in storage order times :data:`SPAN`, and ``origins[N, 8
-    blocks]`` tells, by lane, what the numbers of codes that stand for 0 would add; ``sizes`` are not read.
-    """
-    return dot_of_steps(Format(bits, group), _multiply_numbers, tokens)
-
-
-def dot_of_steps(found: Format, multiply: Multiply, count: int) -> Callable[..., None]:
-    """A dot product of one row with each of ``count`` tokens, for compiled code.
-
-    ``dot(codes, at, scales, scale_at, x, sizes, origins, token, lanes, blocks, following, out, out_at, out_step)``
-    writes ``out[out_at + i * out_step]`` for token number ``token + i``. Codes (``int32`` words of 4 bits, ``int8``)
-    begin at ``at``, scales (``int16``) at ``scale_at``; as many codes from ``following`` on are fetched. What ``x[N, 64
-    blocks]``, ``sizes[N, lanes]`` and ``origins[N, lanes]`` hold is for ``multiply`` to know.
+    ``dots(bits, group, rows, tokens, codes, scales, at, scale_at, ahead, x, sizes, origins, token, lanes, blocks, out,
+    places, step)`` computes ``out[places[r] + (token + t) * step]`` for ``rows`` r and ``tokens`` t. The first four are
+    literals; all others are whole numbers, arrays by their addresses. Codes (``int32`` words of 4 bits, ``int8``) of
+    row r begin at element ``at[r]``, scales (bfloat16) at ``scale_at[r]``, both ``int64[rows + ahead]``; the codes of
+    ``ahead`` rows later are fetched meanwhile. What ``x[N, 64 blocks]``, ``sizes[N, lanes]`` and ``origins[N, lanes]``
+    hold is for ``multiply`` to know.
     """
 
-    @intrinsic
-    def dot(  # type: ignore[no-untyped-def]
+    @intrinsic(prefer_literal=True)
+    def dots(  # type: ignore[no-untyped-def]
         typingctx,
+        bits,
+        group,
+        rows,
+        tokens,
         codes,
-        at,
         scales,
+        at,
         scale_at,
+        ahead,
         x,
         sizes,
         origins,
         token,
         lanes,
         blocks,
-        following,
         out,
-        out_at,
-        out_step,
+        places,
+        step,
     ):
-        index = types.intp
-        signature = types.void(
-            codes, index, scales, index, x, sizes, origins, index, index, index, index, out, index, index
-        )
+        if not all(isinstance(kind, types.IntegerLiteral) for kind in (bits, group, rows, tokens)):
+            return None
+        found = Format(bits.literal_value, group.literal_value)
+        row_count, token_count = rows.literal_value, tokens.literal_value
+        signature = types.void(bits, group, rows, tokens, *[types.int64] * 14)
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            codes, scales, x, sizes, origins, out = _data(context, builder, sig, args, 0, 2, 4, 5, 6, 11)
-            at, scale_at, token, lanes, blocks, following = (args[i] for i in (1, 3, 7, 8, 9, 10))
+            codes, scales, at, scale_at, ahead, x, sizes, origins, token, lanes, blocks, out, places, step = args[4:]
+            codes, scales, at, scale_at, x, sizes, origins, out, places = _pointers(
+                builder,
+                (found.kind, I16, I64, I64, x_kind, FLOAT, origins_kind, FLOAT, I64),
+                (codes, scales, at, scale_at, x, sizes, origins, out, places),
+            )
             ends = [Emitter(builder, width) for width in WIDTHS]
             move, number, depth = ends[0].move, ends[0].number, builder.mul(blocks, ends[0].number(BLOCK))
-            tokens = []
-            for i in range(count):
-                place = builder.add(token, number(i))
-                lane = builder.mul(place, lanes)
-                tokens.append((move(x, builder.mul(place, depth)), move(sizes, lane), move(origins, lane)))
-            totals = [[emit.slot() for _ in tokens] for emit in ends]
+            numbers = [builder.add(token, number(t)) for t in range(token_count)]
+            activations = [
+                (move(x, builder.mul(n, depth)), *(move(each, builder.mul(n, lanes)) for each in (sizes, origins)))
+                for n in numbers
+            ]
+            streams = _row_places(ends[0], codes, at, 0, row_count)
+            row_scales = _row_places(ends[0], scales, scale_at, 0, row_count)
+            following = _row_places(ends[0], codes, move(at, ahead), 0, row_count)
+            totals = [[[emit.slot() for _ in numbers] for _ in streams] for emit in ends]
             for emit, slots in zip(ends, totals, strict=True):
-                for slot in slots:
+                for slot in itertools.chain(*slots):
                     builder.store(emit.zeros(), slot)
-            row = move(codes, at), move(scales, scale_at)
             for (emit, block), slots in zip(_steps(builder, blocks), totals, strict=True):
-                found.fetch(emit, move(codes, following), block)
-                multiply(found, emit, block, row, tokens, slots)
-            for i in range(count):
-                sums = [emit.sum(builder.load(slots[i])) for emit, slots in zip(ends, totals, strict=True)]
-                place = builder.add(args[12], builder.mul(args[13], number(i)))
-                builder.store(functools.reduce(builder.fadd, sums), move(out, place))
+                for stream in following:
+                    found.fetch(emit, stream, block)
+                for stream, scale, row_slots in zip(streams, row_scales, slots, strict=True):
+                    multiply(found, emit, block, (stream, scale), activations, row_slots)
+            for r in range(row_count):
+                place = move(out, builder.load(move(places, number(r))))
+                for t, n in enumerate(numbers):
+                    sums = [emit.sum(builder.load(slots[r][t])) for emit, slots in zip(ends, totals, strict=True)]
+                    builder.store(functools.reduce(builder.fadd, sums), move(place, builder.mul(n, step)))
             return context.get_dummy_value()
 
         return signature, codegen
 
-    return dot  # type: ignore[no-any-return]
+    return dots  # type: ignore[no-any-return]
 
 
 def _multiply_numbers(
@@ -202,41 +220,44 @@ def _multiply_numbers(
             builder.store(emit.fma(part.scale, builder.fadd(*sums), builder.load(total)), total)
 
 
-def make_add(bits: Bits, group: int) -> Callable[..., None]:
-    """``add(codes, at, scales, scale_at, first, factors, out, blocks)``: scaled rows are added to ``out``.
+dots_of_numbers = dots_of_steps(_multiply_numbers, FLOAT, FLOAT)
+"""Dot products that turn codes into fp32 numbers: see :func:`dots_of_steps`.
 
-    ``ADD_ROWS`` rows from number ``first`` on of those whose codes begin at ``at``, scales at ``scale_at`` (both
-    ``int64``); as many more are fetched. For 4 bits ``factors`` are times :data:`SPAN`, ``out[64 blocks]`` is in
-    storage order.
+For 4 bits ``x[N, 64 blocks]`` is in storage order times :data:`SPAN`, and ``origins[N, 8 blocks]`` tells, by lane, what
+the numbers of codes that stand for 0 would add; ``sizes`` are not read.
+"""
+
+
+@intrinsic(prefer_literal=True)
+def add_codes(typingctx, bits, group, codes, scales, at, scale_at, factors, out, blocks):  # type: ignore[no-untyped-def]
+    """``ADD_ROWS`` rows, scaled by ``factors[ADD_ROWS]``, are added to ``out[64 blocks]``.
+
+    Codes begin at ``at``, scales at ``scale_at``, both ``int64[2 * ADD_ROWS]``: as many rows more are fetched. ``bits``
+    and ``group`` are literals, all others whole numbers, arrays by their addresses. For 4 bits ``factors`` are times
+    :data:`SPAN`, ``out`` is in storage order.
     """
-    found = Format(bits, group)
+    if not all(isinstance(kind, types.IntegerLiteral) for kind in (bits, group)):
+        return None
+    found = Format(bits.literal_value, group.literal_value)
+    signature = types.void(bits, group, *[types.int64] * 7)
 
-    @intrinsic
-    def add(typingctx, codes, at, scales, scale_at, first, factors, out, blocks):  # type: ignore[no-untyped-def]
-        signature = types.void(codes, at, scales, scale_at, types.intp, factors, out, types.intp)
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kinds = (found.kind, I16, I64, I64, FLOAT, FLOAT)
+        codes, scales, at, scale_at, factors, out = _pointers(builder, kinds, args[2:8])
+        emit = Emitter(builder)
+        streams = _row_places(emit, codes, at, 0, 2 * ADD_ROWS)
+        row_scales = _row_places(emit, scales, scale_at, 0, ADD_ROWS)
+        row_factors = [builder.load(emit.move(factors, emit.number(row))) for row in range(ADD_ROWS)]
+        for emit, block in _steps(builder, args[8]):
+            for stream in streams[ADD_ROWS:]:
+                found.fetch(emit, stream, block)
+            target = block_of(emit, out, block)
+            rows = [found.parts(emit, *row, block) for row in zip(streams, row_scales, strict=False)]
+            for parts in zip(*rows, strict=True):
+                _add_parts(emit, parts, row_factors, target, found.bits)
+        return context.get_dummy_value()
 
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            codes, at, scales, scale_at, factors, out = _data(context, builder, sig, args, 0, 1, 2, 3, 5, 6)
-            first, blocks, move = args[4], args[7], Emitter(builder).move
-
-            def number(places: Any, row: int) -> Any:
-                return builder.load(move(places, first, Emitter(builder).number(row)))
-
-            streams = [move(codes, number(at, row)) for row in range(2 * ADD_ROWS)]
-            row_scales = [move(scales, number(scale_at, row)) for row in range(ADD_ROWS)]
-            row_factors = [number(factors, row) for row in range(ADD_ROWS)]
-            for emit, block in _steps(builder, blocks):
-                for stream in streams[ADD_ROWS:]:
-                    found.fetch(emit, stream, block)
-                target = block_of(emit, out, block)
-                rows = [found.parts(emit, *row, block) for row in zip(streams, row_scales, strict=False)]
-                for parts in zip(*rows, strict=True):
-                    _add_parts(emit, parts, row_factors, target, bits)
-            return context.get_dummy_value()
-
-        return signature, codegen
-
-    return add  # type: ignore[no-any-return]
+    return signature, codegen
 
 
 def _add_parts(emit: Emitter, parts: tuple[_Part, ...], factors: list[Any], target: Any, bits: Bits) -> None:
@@ -253,32 +274,30 @@ def _add_parts(emit: Emitter, parts: tuple[_Part, ...], factors: list[Any], targ
         emit.store(total, target, i)
 
 
-def make_unpack(bits: Bits, group: int) -> Callable[..., None]:
-    """``unpack(codes, at, scales, scale_at, out, out_at, blocks)``: ``out[out_at:]`` = a row as fp32.
+@intrinsic(prefer_literal=True)
+def unpack_codes(typingctx, bits, group, codes, scales, at, scale_at, out, blocks):  # type: ignore[no-untyped-def]
+    """``out[64 blocks]`` = a row as fp32, in storage order if of 4 bits.
 
-    In storage order if of 4 bits. Arguments as for :func:`make_dot`.
+    Its codes begin at element ``at``, its scales at ``scale_at``. ``bits`` and ``group`` are literals, all others whole
+    numbers, arrays by their addresses.
     """
-    found = Format(bits, group)
+    if not all(isinstance(kind, types.IntegerLiteral) for kind in (bits, group)):
+        return None
+    found = Format(bits.literal_value, group.literal_value)
+    signature = types.void(bits, group, *[types.int64] * 6)
 
-    @intrinsic
-    def unpack(typingctx, codes, at, scales, scale_at, out, out_at, blocks):  # type: ignore[no-untyped-def]
-        index = types.intp
-        signature = types.void(codes, index, scales, index, out, index, index)
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        codes, scales, out = _pointers(builder, (found.kind, I16, FLOAT), (args[2], args[3], args[6]))
+        row = Emitter(builder).move(codes, args[4]), Emitter(builder).move(scales, args[5])
+        for emit, block in _steps(builder, args[7]):
+            target = block_of(emit, out, block)
+            for part in found.parts(emit, *row, block):
+                scale, origin = part.scale, emit.constant(-float(ORIGIN))
+                if found.bits == 4:
+                    scale = builder.fmul(scale, emit.constant(float(SPAN)))
+                for i in part.vectors:
+                    number = part.number(i) if found.bits == 8 else builder.fadd(part.number(i), origin)
+                    emit.store(builder.fmul(number, scale), target, i)
+        return context.get_dummy_value()
 
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            codes, scales, out = _data(context, builder, sig, args, 0, 2, 4)
-            _, at, _, scale_at, _, out_at, blocks = args
-            for emit, block in _steps(builder, blocks):
-                target = block_of(emit, emit.move(out, out_at), block)
-                for part in found.parts(emit, emit.move(codes, at), emit.move(scales, scale_at), block):
-                    scale, origin = part.scale, emit.constant(-float(ORIGIN))
-                    if bits == 4:
-                        scale = builder.fmul(scale, emit.constant(float(SPAN)))
-                    for i in part.vectors:
-                        number = part.number(i) if bits == 8 else builder.fadd(part.number(i), origin)
-                        emit.store(builder.fmul(number, scale), target, i)
-            return context.get_dummy_value()
-
-        return signature, codegen
-
-    return unpack  # type: ignore[no-any-return]
+    return signature, codegen

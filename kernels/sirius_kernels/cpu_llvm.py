@@ -18,8 +18,8 @@ MANY_REGISTERS = bool(_FEATURES.get("avx512f"))
 """Whether there are 32 registers of sixteen numbers, not 16 of eight."""
 MULTIPLIES_BYTES = bool(MANY_REGISTERS and _FEATURES.get("avx512vl") and _FEATURES.get("avx512vnni"))
 """Whether one instruction multiplies bytes and adds up four products in each lane."""
-_FLOAT, _I64, _I32, _I16, _I8 = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
-_BYTES = _I8.as_pointer()
+FLOAT, I64, I32, I16, I8 = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
+_BYTES = I8.as_pointer()
 
 
 class Emitter:
@@ -30,16 +30,16 @@ class Emitter:
 
     def __init__(self, builder: Any, lanes: int = LANES) -> None:
         self.builder, self.lanes = builder, lanes
-        self._vector, self._words = ir.VectorType(_FLOAT, lanes), ir.VectorType(_I32, lanes)
+        self._vector, self._words = ir.VectorType(FLOAT, lanes), ir.VectorType(I32, lanes)
         ternary = ir.FunctionType(self._vector, [self._vector] * 3)
         self._fma = self._declare(ternary, f"llvm.fmuladd.v{lanes}f32")
-        reduction = ir.FunctionType(_FLOAT, [_FLOAT, self._vector])
+        reduction = ir.FunctionType(FLOAT, [FLOAT, self._vector])
         self._sum = self._declare(reduction, f"llvm.vector.reduce.fadd.v{lanes}f32")
-        hint = ir.FunctionType(ir.VoidType(), [_BYTES, _I32, _I32, _I32])
+        hint = ir.FunctionType(ir.VoidType(), [_BYTES, I32, I32, I32])
         self._fetch = self._declare(hint, "llvm.prefetch.p0")
 
     def number(self, value: int) -> Any:
-        return ir.Constant(_I64, value)
+        return ir.Constant(I64, value)
 
     def zeros(self) -> Any:
         return ir.Constant(self._vector, [0.0] * self.lanes)
@@ -66,32 +66,42 @@ class Emitter:
 
     def broadcast(self, scalar: Any) -> Any:
         nothing = ir.Constant(self._vector, ir.Undefined)
-        return self._lanes_of(self.builder.insert_element(nothing, scalar, ir.Constant(_I32, 0)), [0] * self.lanes)
+        return self.lanes_of(self.builder.insert_element(nothing, scalar, ir.Constant(I32, 0)), [0] * self.lanes)
 
     def load_words(self, pointer: Any) -> Any:
         """32-bit integers from ``pointer`` on."""
         return self.builder.load(self.builder.bitcast(pointer, self._words.as_pointer()), align=4)
 
+    def store_words(self, words: Any, pointer: Any) -> None:
+        self.builder.store(words, self.builder.bitcast(pointer, words.type.as_pointer()), align=4)
+
+    def store_bytes(self, words: Any, pointer: Any) -> None:
+        """The lowest byte of every word, of as many as there are."""
+        octets = ir.VectorType(I8, words.type.count)
+        self.builder.store(
+            self.builder.trunc(words, octets), self.builder.bitcast(pointer, octets.as_pointer()), align=1
+        )
+
     def load_bytes(self, pointer: Any) -> Any:
         """Signed bytes from ``pointer`` on, as fp32."""
-        octet = ir.VectorType(_I8, self.lanes)
+        octet = ir.VectorType(I8, self.lanes)
         values = self.builder.load(self.builder.bitcast(pointer, octet.as_pointer()), align=1)
         return self.builder.sitofp(self.builder.sext(values, self._words), self._vector)
 
     def bfloat16s(self, pointer: Any, count: int) -> Any:
         """``count`` bfloat16 from ``pointer`` on as fp32, each in its share of the lanes."""
-        halves, words = ir.VectorType(_I16, count), ir.VectorType(_I32, count)
+        halves, words = ir.VectorType(I16, count), ir.VectorType(I32, count)
         bits = self.builder.zext(self.builder.load(self.builder.bitcast(pointer, halves.as_pointer()), align=2), words)
-        values = self.builder.bitcast(self.builder.shl(bits, _every(words, 16)), ir.VectorType(_FLOAT, count))
-        return self._lanes_of(values, [lane * count // self.lanes for lane in range(self.lanes)])
+        values = self.builder.bitcast(self.builder.shl(bits, _every(words, 16)), ir.VectorType(FLOAT, count))
+        return self.lanes_of(values, [lane * count // self.lanes for lane in range(self.lanes)])
 
     def look_up(self, table: Sequence[float], words: Any) -> Any:
         """Entry ``word % 16`` of sixteen numbers, for every word; for processors with :data:`MANY_REGISTERS`."""
-        wide, indices = ir.VectorType(_FLOAT, 16), ir.VectorType(_I32, 16)
+        wide, indices = ir.VectorType(FLOAT, 16), ir.VectorType(I32, 16)
         permute = self._declare(ir.FunctionType(wide, [wide, indices]), "llvm.x86.avx512.permvar.sf.512")
-        widened = self._lanes_of(words, [lane % self.lanes for lane in range(16)])
+        widened = self.lanes_of(words, [lane % self.lanes for lane in range(16)])
         found = self.builder.call(permute, [ir.Constant(wide, [*table]), widened])
-        return self._lanes_of(found, [*range(self.lanes)])
+        return self.lanes_of(found, [*range(self.lanes)])
 
     def shift_left(self, words: Any, bits: int) -> Any:
         return self.builder.shl(words, self._all(bits))
@@ -133,11 +143,11 @@ class Emitter:
 
     def sum(self, vector: Any) -> Any:
         """All lanes added up, in an order that the compiler chooses."""
-        return self.builder.call(self._sum, [ir.Constant(_FLOAT, 0.0), vector], fastmath=("reassoc",))
+        return self.builder.call(self._sum, [ir.Constant(FLOAT, 0.0), vector], fastmath=("reassoc",))
 
     def prefetch(self, pointer: Any) -> None:
         """Fetch a cache line into the second level: what is ahead by kilobytes would be gone from the first again."""
-        read, second_level, data = ir.Constant(_I32, 0), ir.Constant(_I32, 2), ir.Constant(_I32, 1)
+        read, second_level, data = ir.Constant(I32, 0), ir.Constant(I32, 2), ir.Constant(I32, 1)
         self.builder.call(self._fetch, [self.builder.bitcast(pointer, _BYTES), read, second_level, data])
 
     def loop(self, start: Any, stop: Any, step: int) -> Any:
@@ -151,9 +161,25 @@ class Emitter:
     def _all(self, value: int) -> Any:
         return _every(self._words, value)
 
-    def _lanes_of(self, vector: Any, lanes: Sequence[int]) -> Any:
+    def largest(self, vector: Any) -> Any:
+        """The largest of all lanes' magnitudes; no lane may be undefined."""
+        magnitudes = self.builder.call(
+            self._declare(ir.FunctionType(self._vector, [self._vector]), f"llvm.fabs.v{self.lanes}f32"), [vector]
+        )
+        reduction = ir.FunctionType(FLOAT, [self._vector])
+        reduce = self._declare(reduction, f"llvm.vector.reduce.fmax.v{self.lanes}f32")
+        return self.builder.call(reduce, [magnitudes], fastmath=("nnan",))
+
+    def nearest(self, vector: Any) -> Any:
+        """Whole numbers; ties go away from zero."""
+        kind = ir.FunctionType(self._vector, [self._vector] * 2)
+        halves = self.builder.call(self._declare(kind, f"llvm.copysign.v{self.lanes}f32"), [self.constant(0.5), vector])
+        return self.builder.fptosi(self.builder.fadd(vector, halves), self._words)
+
+    def lanes_of(self, vector: Any, lanes: Sequence[int]) -> Any:
+        """Those lanes of a vector of any kind, in that order."""
         nothing = ir.Constant(vector.type, ir.Undefined)
-        return self.builder.shuffle_vector(vector, nothing, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
+        return self.builder.shuffle_vector(vector, nothing, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
 
     def _as_vector(self, pointer: Any, vector: int) -> Any:
         return self.builder.bitcast(self.move(pointer, self.number(vector * self.lanes)), self._vector.as_pointer())

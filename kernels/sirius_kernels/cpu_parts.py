@@ -19,15 +19,24 @@ _WORD = ir.IntType(64)
 _PART_TYPE = ir.FunctionType(ir.VoidType(), [_WORD] * 3)
 
 
-def part_of_kernel(**options: Any) -> Callable[[Callable[..., None]], Callable[[], int]]:
-    """Compile ``function(arguments, part, parts)`` by itself; compiled code calls what this gives for its address.
+_named: list[object] = []  # parts that symbols stand for, which must not be freed
+
+
+def part(**options: Any) -> Callable[[Callable[..., None]], Any]:
+    """Compile ``function(arguments, part, parts)`` by itself; ``address`` of what this gives is where it is."""
+    return cfunc(_PART, cache=True, **options)  # type: ignore[no-any-return]
+
+
+def named_part(**options: Any) -> Callable[[Callable[..., None]], Callable[[], int]]:
+    """A :func:`part` that compiled code may call: there what this gives returns its address.
 
     Addresses change from run to run, and code that is kept on disk may not hold them: it holds a symbol.
     """
 
     def compiled(function: Callable[..., None]) -> Callable[[], int]:
-        symbol = f"{function.__module__}.{function.__name__}"
-        llvmlite.binding.add_symbol(symbol, cfunc(_PART, cache=True, **options)(function).address)
+        symbol, done = f"{function.__module__}.{function.__name__}", part(**options)(function)
+        llvmlite.binding.add_symbol(symbol, done.address)
+        _named.append(done)
 
         @intrinsic
         def where(typingctx):  # type: ignore[no-untyped-def]

@@ -3,51 +3,168 @@
 Where a processor multiplies bytes, products round activations to bytes (:mod:`sirius_kernels.cpu_bytes`). Else, and
 where rows are unpacked, activations meet 4-bit rows in *storage order*: vector after vector as
 :mod:`sirius_kernels.cpu_codes` turns up codes.
+
+The kernels of a format are compiled when the first matrix of that format turns up. Compiled code finds them by the
+format's address.
 """
 
-from collections.abc import Callable
-from typing import Final
+import functools
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
 
-from sirius_kernels.cpu_bytes import byte_vector, make_byte_dot, round_to_bytes, step_of
-from sirius_kernels.cpu_codes import ORIGIN, SPAN, VECTORS, make_add, make_dot, make_unpack
+from sirius_kernels.cpu_bytes import byte_vector, dots_of_bytes, step_of
+from sirius_kernels.cpu_codes import ORIGIN, SPAN, VECTORS, add_codes, dots_of_numbers, unpack_codes
 from sirius_kernels.cpu_llvm import LANES, MULTIPLIES_BYTES
-from sirius_kernels.cpu_memory import NOTHING, address, floats, integers, octets, short_integers
-from sirius_kernels.quant.matrix import BLOCK, GROUPS, SHARING, Bits, QuantMatrix, Weight
+from sirius_kernels.cpu_memory import NOTHING, address, address_of, floats, hold, long_integers
+from sirius_kernels.cpu_parts import apart, in_parts, part, together
+from sirius_kernels.cpu_stream import ADD_ROWS, DOT_ROWS
+from sirius_kernels.quant.matrix import BLOCK, Bits, QuantMatrix, Weight
 
-SOME: Final = 4  # tokens that meet a row at once: codes become factors once for all of them
+SOME: Final = 4  # tokens that meet rows at once: codes become factors once for all of them
+ROWS: Final = DOT_ROWS if MULTIPLIES_BYTES else 1  # side by side: codes that become fp32 numbers fill the registers
 NATIVE: Final = 32  # bits of weights that are no codes
 _F = np.float32
-_add4_32, _add4_64, _add4_128 = (make_add(4, group) for group in GROUPS)
-_add8_32, _add8_64, _add8_128 = (make_add(8, group) for group in GROUPS)
-_unpack4_32, _unpack4_64, _unpack4_128 = (make_unpack(4, group) for group in GROUPS)
-_unpack8_32, _unpack8_64, _unpack8_128 = (make_unpack(8, group) for group in GROUPS)
+_dots = dots_of_bytes if MULTIPLIES_BYTES else dots_of_numbers
+_ADDRESS: Final = 8  # bytes
+_NUMBER: Final = 4
+# What is known of a format: a record of whole numbers.
+_BITS, _PRODUCTS, _ADD, _UNPACK = range(4)
 
 
-def stored(weight: Weight) -> tuple[int, int, int, int]:
-    """What :func:`rows_at` takes: the addresses of the weights and of their scales, bits and group."""
+def stored(weight: Weight) -> tuple[int, int, int]:
+    """The addresses of weights, of their scales and of their format, as compiled code takes them."""
     if isinstance(weight, QuantMatrix):
-        return address(weight.codes), address(weight.scales), weight.bits, weight.group
-    return address(weight), NOTHING, NATIVE, 1
+        return address(weight.codes), address(weight.scales), _format(weight.bits, weight.group)[0]
+    return address(weight), NOTHING, NOTHING
 
 
-@njit(inline="always", error_model="numpy")
-def rows_at(weight, scales, total, bits, group):  # type: ignore[no-untyped-def]
-    """The ``total`` weights at an address, in rows: what compiled code hands around as ``store``.
+@functools.cache
+def _format(bits: Bits, group: int) -> tuple[int, object]:
+    """Where the record of a format is, and what must be kept for it."""
+    kernels = _products_of(bits, group), _add_of(bits, group), _unpack_of(bits, group)
+    record = np.array([bits, *(kernel.address for kernel in kernels)], np.int64)
+    return record.ctypes.data, (record, kernels)
 
-    ``(fp32, int32 words of 4-bit codes, int8 codes, int16 scales, bits, group)``: ``bits`` tells which of the first
-    three is meant.
+
+def _products_of(bits: Bits, group: int) -> Any:
+    packed = 8 if bits == 4 else 1  # codes in an element
+
+    @part()
+    def products(arguments, part, parts):  # type: ignore[no-untyped-def]
+        (
+            codes, scales, starts, count, ahead, depth, x, sizes, origins, lanes, tokens, out, places, step,
+        ) = apart(arguments, 14)  # fmt: skip
+        first_weights, blocks = long_integers(starts, count + ahead), depth // BLOCK
+        code_at, scale_at = np.empty_like(first_weights), np.empty_like(first_weights)
+        for i in range(len(first_weights)):
+            code_at[i], scale_at[i] = first_weights[i] // packed, first_weights[i] // group
+        for first in range(0, count, ROWS):
+            at, scales_of, result = (
+                address_of(code_at) + first * _ADDRESS,
+                address_of(scale_at) + first * _ADDRESS,
+                places + first * _ADDRESS,
+            )
+            token = 0
+            while token + SOME <= tokens:
+                _dots(
+                    bits, group, ROWS, SOME, codes, scales, at, scales_of, ahead, x, sizes, origins, token, lanes,
+                    blocks, out, result, step,
+                )  # fmt: skip
+                token += SOME
+            while token < tokens:
+                _dots(
+                    bits, group, ROWS, 1, codes, scales, at, scales_of, ahead, x, sizes, origins, token, lanes, blocks,
+                    out, result, step,
+                )  # fmt: skip
+                token += 1
+        hold(code_at)
+        hold(scale_at)
+
+    return products
+
+
+def _add_of(bits: Bits, group: int) -> Any:
+    packed, span = (8, SPAN) if bits == 4 else (1, _F(1.0))
+
+    @part()
+    def add(arguments, part, parts):  # type: ignore[no-untyped-def]
+        codes, scales, starts, count, factors, out, width = apart(arguments, 7)
+        first_weights, values, blocks = long_integers(starts, count + ADD_ROWS), floats(factors, count), width // BLOCK
+        code_at, scale_at, scaled = np.empty_like(first_weights), np.empty_like(first_weights), np.empty_like(values)
+        for i in range(len(first_weights)):
+            code_at[i], scale_at[i] = first_weights[i] // packed, first_weights[i] // group
+        for i in range(count):
+            scaled[i] = values[i] * span
+        for first in range(0, count, ADD_ROWS):
+            add_codes(
+                bits, group, codes, scales, address_of(code_at) + first * _ADDRESS,
+                address_of(scale_at) + first * _ADDRESS, address_of(scaled) + first * _NUMBER, out, blocks,
+            )  # fmt: skip
+        hold(code_at)
+        hold(scale_at)
+        hold(scaled)
+
+    return add
+
+
+def _unpack_of(bits: Bits, group: int) -> Any:
+    packed = 8 if bits == 4 else 1
+
+    @part()
+    def unpack(arguments, part, parts):  # type: ignore[no-untyped-def]
+        codes, scales, starts, count, out, depth = apart(arguments, 6)
+        first_weights = long_integers(starts, count)
+        for i in range(count):
+            start = first_weights[i]
+            unpack_codes(
+                bits, group, codes, scales, start // packed, start // group, out + i * depth * _NUMBER, depth // BLOCK
+            )  # fmt: skip
+
+    return unpack
+
+
+@njit
+def bits_of(format):  # type: ignore[no-untyped-def]
+    """Of a weight of the format at that address."""
+    return long_integers(format, 1)[_BITS] if format != NOTHING else NATIVE
+
+
+@njit
+def products(store, starts, count, ahead, depth, met, out, places, step):  # type: ignore[no-untyped-def]
+    """``out[places[i] + n * step]`` = the row of ``depth`` codes from weight ``starts[i]`` on, times token n.
+
+    ``store`` is what :func:`stored` gives, ``met`` what :func:`vectors` does. ``count`` is a multiple of :data:`ROWS`,
+    ``starts`` is ``int64[count + ahead]``: a row is fetched ``ahead`` rows before its use.
     """
-    return (
-        floats(weight, total),
-        integers(weight, total // 8),
-        octets(weight, total),
-        short_integers(scales, total // group),
-        bits,
-        group,
-    )
+    (codes, scales, format), (x, sizes, origins) = store, met
+    arguments = together((
+        codes, scales, address_of(starts), count, ahead, depth, address_of(x), address_of(sizes), address_of(origins),
+        sizes.shape[1], x.shape[0], address_of(out), address_of(places), step,
+    ))  # fmt: skip
+    in_parts(long_integers(format, 4)[_PRODUCTS], arguments, 1)
+
+
+@njit
+def add_rows(store, starts, count, factors, out):  # type: ignore[no-untyped-def]
+    """``out[D]`` += ``count`` rows, a multiple of ``ADD_ROWS``, times their ``factors``; of 4 bits in storage order.
+
+    ``starts`` is ``int64[count + ADD_ROWS]``.
+    """
+    codes, scales, format = store
+    arguments = together((
+        codes, scales, address_of(starts), count, address_of(factors), address_of(out), out.shape[0],
+    ))  # fmt: skip
+    in_parts(long_integers(format, 4)[_ADD], arguments, 1)
+
+
+@njit
+def unpack_rows(store, starts, count, depth, out):  # type: ignore[no-untyped-def]
+    """``out[count, depth]``, a flat array, = the rows from weights ``starts[count]`` on; of 4 bits in storage order."""
+    codes, scales, format = store
+    arguments = together((codes, scales, address_of(starts), count, address_of(out), depth))
+    in_parts(long_integers(format, 4)[_UNPACK], arguments, 1)
 
 
 @njit
@@ -89,7 +206,7 @@ def _origins(ordered, out):  # type: ignore[no-untyped-def]
 
 @njit
 def float_vector(x, bits):  # type: ignore[no-untyped-def]
-    """``(x, sizes, origins)`` of :func:`~sirius_kernels.cpu_codes.make_dot`, which has no use for sizes."""
+    """``(x, sizes, origins)`` of ``dots_of_numbers``, which has no use for sizes."""
     if bits != 4:
         return x, x, x
     ordered, origins = np.empty_like(x), np.empty(x.shape[0] // 8, np.float32)
@@ -132,113 +249,11 @@ def as_met(x, bits, out):  # type: ignore[no-untyped-def]
     """``out[depth]``: the fp32 numbers for which products with codes of ``bits`` take ``x``, as unpacked rows lie."""
     values = x
     if MULTIPLIES_BYTES:
-        codes, sizes, values = (
-            np.empty(x.shape[0], np.int8),
-            np.empty(x.shape[0] // SHARING, np.float32),
-            np.empty_like(x),
-        )
-        round_to_bytes(x, codes, sizes)
+        values = np.empty_like(x)
+        codes, sizes, _ = byte_vector(x, 8)  # in order
         for k in range(x.shape[0]):
-            values[k] = _F(codes[k]) * sizes[k // SHARING]
+            values[k] = _F(codes[k]) * sizes[k // 4]
     if bits == 4:
         in_storage_order(values, _F(1.0), out)
     else:
         _copy(values, out)
-
-
-def _make_products(bits: Bits, group: int) -> Callable[..., None]:
-    """:func:`products` of one format: what depends on it is decided once for all rows."""
-    make = make_byte_dot if MULTIPLIES_BYTES else make_dot
-    dot, dot_of_some = make(bits, group), make(bits, group, SOME)
-    packed = 8 if bits == 4 else 1  # codes in an element
-
-    @njit
-    def multiply(codes, scales, starts, ahead, depth, x, sizes, origins, out):  # type: ignore[no-untyped-def]
-        (tokens, rows, units), lanes, blocks = out.shape, sizes.shape[1], depth // BLOCK
-        flat, last, plane = out.reshape(-1), starts.shape[0] - 1, rows * units
-        for i in range(starts.shape[0]):
-            at, scale_at, following = starts[i] // packed, starts[i] // group, starts[min(i + ahead, last)] // packed
-            place, token = i % rows * units + i // rows, 0
-            while token + SOME <= tokens:
-                dot_of_some(
-                    codes, at, scales, scale_at, x, sizes, origins, token, lanes, blocks, following, flat,
-                    place + token * plane, plane,
-                )  # fmt: skip
-                token, following = token + SOME, at  # which are there already
-            while token < tokens:
-                dot(
-                    codes, at, scales, scale_at, x, sizes, origins, token, lanes, blocks, following, flat,
-                    place + token * plane, plane,
-                )  # fmt: skip
-                token, following = token + 1, at
-
-    return multiply  # type: ignore[no-any-return]
-
-
-_products4_32, _products4_64, _products4_128 = (_make_products(4, group) for group in GROUPS)
-_products8_32, _products8_64, _products8_128 = (_make_products(8, group) for group in GROUPS)
-
-
-@njit
-def products(store, starts, ahead, depth, x, sizes, origins, out):  # type: ignore[no-untyped-def]
-    """``out[n, i % rows, i // rows]`` = the row of ``depth`` codes from weight ``starts[i]`` on, times token n.
-
-    ``x``, ``sizes`` and ``origins`` are as :func:`vectors` makes them. A row is fetched ``ahead`` rows before its use.
-    """
-    _, words, codes, scales, bits, group = store
-    if bits == 4:
-        if group == 32:
-            _products4_32(words, scales, starts, ahead, depth, x, sizes, origins, out)
-        elif group == 64:
-            _products4_64(words, scales, starts, ahead, depth, x, sizes, origins, out)
-        else:
-            _products4_128(words, scales, starts, ahead, depth, x, sizes, origins, out)
-    elif group == 32:
-        _products8_32(codes, scales, starts, ahead, depth, x, sizes, origins, out)
-    elif group == 64:
-        _products8_64(codes, scales, starts, ahead, depth, x, sizes, origins, out)
-    else:
-        _products8_128(codes, scales, starts, ahead, depth, x, sizes, origins, out)
-
-
-@njit
-def add_rows(store, code_at, scale_at, first, factors, out):  # type: ignore[no-untyped-def]
-    """``out[D]`` += some rows (``ADD_ROWS``) times their ``factors``, from number ``first`` on; see ``make_add``.
-
-    Codes begin at words (4 bits) or bytes (8 bits) ``code_at``, scales at ``scale_at``, for twice as many rows.
-    """
-    _, words, codes, scales, bits, group = store
-    blocks = out.shape[0] // BLOCK
-    if bits == 4:
-        if group == 32:
-            _add4_32(words, code_at, scales, scale_at, first, factors, out, blocks)
-        elif group == 64:
-            _add4_64(words, code_at, scales, scale_at, first, factors, out, blocks)
-        else:
-            _add4_128(words, code_at, scales, scale_at, first, factors, out, blocks)
-    elif group == 32:
-        _add8_32(codes, code_at, scales, scale_at, first, factors, out, blocks)
-    elif group == 64:
-        _add8_64(codes, code_at, scales, scale_at, first, factors, out, blocks)
-    else:
-        _add8_128(codes, code_at, scales, scale_at, first, factors, out, blocks)
-
-
-@njit
-def unpack_row(store, start, depth, out, out_at):  # type: ignore[no-untyped-def]
-    """``out[out_at:out_at + depth]`` = the row from weight ``start`` on as fp32; of 4 bits in storage order."""
-    _, words, codes, scales, bits, group = store
-    blocks, at = depth // BLOCK, start // group
-    if bits == 4:
-        if group == 32:
-            _unpack4_32(words, start // 8, scales, at, out, out_at, blocks)
-        elif group == 64:
-            _unpack4_64(words, start // 8, scales, at, out, out_at, blocks)
-        else:
-            _unpack4_128(words, start // 8, scales, at, out, out_at, blocks)
-    elif group == 32:
-        _unpack8_32(codes, start, scales, at, out, out_at, blocks)
-    elif group == 64:
-        _unpack8_64(codes, start, scales, at, out, out_at, blocks)
-    else:
-        _unpack8_128(codes, start, scales, at, out, out_at, blocks)

@@ -13,8 +13,8 @@ from numba import njit
 from sirius_kernels.cpu_llvm import MULTIPLIES_BYTES
 from sirius_kernels.cpu_math import gelu_tanh, silu
 from sirius_kernels.cpu_memory import NOTHING, address_of, floats, hold, integers
-from sirius_kernels.cpu_parts import apart, in_parts, part_of_kernel, together
-from sirius_kernels.cpu_quant import NATIVE, as_met, products, rows_at, unpack_row, vectors
+from sirius_kernels.cpu_parts import apart, in_parts, named_part, together
+from sirius_kernels.cpu_quant import NATIVE, ROWS, as_met, bits_of, products, unpack_rows, vectors
 from sirius_kernels.cpu_stream import DOT_ROWS, make_dots
 from sirius_kernels.cpu_tile import MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
 
@@ -25,7 +25,7 @@ SCALE: Final = 2  # gate * y, the gate given
 ACTIVATIONS: Final = {"silu": 0, "gelu_tanh": 1, "gelu": 2, "relu": 3}
 
 _BLOCK_BYTES: Final = 1 << 18  # weights of a block stay in the L2 cache while every group of 16 rows passes over them
-_AHEAD_BYTES: Final = 1 << 13  # how far ahead of its use a row of codes is fetched
+_AHEAD_BYTES: Final = 1 << 14  # of codes, of all rows side by side, that are fetched ahead of their use
 # Tokens that meet a row by dot products. More of them fill tiles, for which codes are unpacked (kernels/bench/cpu.py).
 _FEW: Final = 8
 _FEW_OF_CODES: Final = 16 if MULTIPLIES_BYTES else 8
@@ -60,36 +60,61 @@ def _activate(values, count, step, lanes, kind):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _products(weight, starts, x, out):  # type: ignore[no-untyped-def]
-    """``out[n, i % rows, i // rows]`` = the fp32 row from weight ``starts[i]`` on, times ``x[n]``."""
-    (tokens, rows, units), depth, count = out.shape, x.shape[1], starts.shape[0]
-    if count == 0:
-        return
-    flat, values, step = out.reshape(-1), x.reshape(-1), rows * units
-    padded = np.empty(count + 2 * DOT_ROWS, np.int64)  # by the last row, which then is computed again
-    places = np.empty(count + 2 * DOT_ROWS, np.int64)
-    for i in range(count + 2 * DOT_ROWS):
-        row = min(i, count - 1)
-        padded[i], places[i] = starts[row], row % rows * units + row // rows
+def _products(weight, starts, count, x, out, places, step):  # type: ignore[no-untyped-def]
+    """``out[places[i] + n * step]`` = the fp32 row from weight ``starts[i]`` on, times ``x[n]``.
+
+    ``count`` is a multiple of ``DOT_ROWS``; ``starts`` and ``places`` go on for as many rows.
+    """
+    (tokens, depth), values = x.shape, x.reshape(-1)
     for first in range(0, count, DOT_ROWS):
         token = 0
         while token + 4 <= tokens:
-            _dots4(weight, padded, first, values, token, depth, flat, places, step)
+            _dots4(weight, starts, first, values, token, depth, out, places, step)
             token += 4
         if token + 2 <= tokens:
-            _dots2(weight, padded, first, values, token, depth, flat, places, step)
+            _dots2(weight, starts, first, values, token, depth, out, places, step)
             token += 2
         if token < tokens:
-            _dots1(weight, padded, first, values, token, depth, flat, places, step)
+            _dots1(weight, starts, first, values, token, depth, out, places, step)
+
+
+@njit
+def _lay_out(picked, low, high, stride, first, rows, depth, streams, further):  # type: ignore[no-untyped-def]
+    """Where the rows of units ``low:high`` begin, and where their products go among those of the same token.
+
+    In the order in which they are read: ``streams`` rows side by side, each from a share of the rows of its own, so
+    that the processor sees that many stretches of memory which it can go ahead on. Shares are filled up by the last
+    row, which then is computed again; ``further`` rows that are only fetched follow.
+    """
+    units = high - low
+    each = (units * rows + streams - 1) // streams
+    starts, places = np.empty(each * streams + further, np.int64), np.empty(each * streams + further, np.int64)
+    for stream in range(streams):
+        i, row = stream * each // rows, stream * each % rows
+        for at in range(stream, each * streams, streams):
+            if i >= units:
+                i, row = units - 1, rows - 1
+            starts[at] = unit(picked, low + i) * stride + first + row * depth
+            places[at] = row * units + i
+            row += 1
+            if row == rows:
+                i, row = i + 1, 0
+    for at in range(each * streams, each * streams + further):
+        starts[at], places[at] = starts[each * streams - 1], places[each * streams - 1]
+    return each * streams, starts, places
 
 
 @njit(fastmath=True, error_model="numpy")
-def _finish_vector(values, starts, depth, bias, mode, kind, gate, active, low, out):  # type: ignore[no-untyped-def]
-    """Add ``bias``, activate, multiply the two rows of a unit, and write ``out[low:]`` of one token."""
+def _finish_vector(values, first_row, stride, bias, mode, kind, gate, active, low, out):  # type: ignore[no-untyped-def]
+    """Add ``bias``, activate, multiply the two rows of a unit, and write ``out[low:]`` of one token.
+
+    Unit u owns rows from ``u * stride + first_row`` on.
+    """
     rows, units = values.shape
     if bias.shape[0]:
-        for i in range(len(starts)):
-            values[i % rows, i // rows] += bias[starts[i] // depth]
+        for i in range(units):
+            for row in range(rows):
+                values[row, i] += bias[unit(active, low + i) * stride + first_row + row]
     if mode == ACTIVATE:
         _activate(values, 1, 1, units, kind)
     for i in range(units):
@@ -101,37 +126,38 @@ def _finish_vector(values, starts, depth, bias, mode, kind, gate, active, low, o
         out[low + i] = y
 
 
-_ARGUMENTS: Final = 20  # of rows_product, all but the last
+_ARGUMENTS: Final = 19  # of rows_product, all but the last
 
 
-@part_of_kernel(fastmath=True, error_model="numpy")
+@named_part(fastmath=True, error_model="numpy")
 def _by_vectors(arguments, part, parts):  # type: ignore[no-untyped-def]
     """A share of the units times a few tokens; ``arguments`` are those of :func:`rows_product`."""
     (
-        weight, scales, bits, group, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode,
-        kind, x, tokens, out,
+        weight, scales, format, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode, kind,
+        x, tokens, out,
     ) = apart(arguments, _ARGUMENTS)  # fmt: skip
-    store, x_values = rows_at(weight, scales, total, bits, group), floats(x, tokens * depth).reshape(tokens, depth)
-    picked, bias_values, gate_values = integers(active, units), floats(bias, biases), floats(gate, tokens * gates)
-    results = floats(out, tokens * units)
     low, high = part * units // parts, (part + 1) * units // parts
-    values, starts = np.empty((tokens, rows, high - low), np.float32), np.empty((high - low) * rows, np.int64)
-    for i in range(low, high):
-        at = unit(picked, i) * stride + first
-        for row in range(rows):
-            starts[(i - low) * rows + row] = at + row * depth
+    if low == high:
+        return
+    x_values, results = floats(x, tokens * depth).reshape(tokens, depth), floats(out, tokens * units)
+    picked, bias_values, gate_values = integers(active, units), floats(bias, biases), floats(gate, tokens * gates)
+    values, bits, plane = np.empty((tokens, rows, high - low), np.float32), bits_of(format), (high - low) * rows
+    streams = DOT_ROWS if bits == NATIVE else ROWS
+    ahead = streams * max(1, 8 * _AHEAD_BYTES // (bits * depth * streams)) if bits != NATIVE else streams
+    count, starts, places = _lay_out(picked, low, high, stride, first, rows, depth, streams, ahead)
     if bits == NATIVE:
-        _products(store[0], starts, x_values, values)
+        _products(floats(weight, total), starts, count, x_values, values.reshape(-1), places, plane)
     else:
-        met, sizes, origins = vectors(x_values, bits)
-        ahead = rows * (1 + 8 * _AHEAD_BYTES // (bits * rows * depth))
-        products(store, starts, ahead, depth, met, sizes, origins, values)
+        met = vectors(x_values, bits)
+        products((weight, scales, format), starts, count, ahead, depth, met, values, places, plane)
     for token in range(tokens):
         result, factors = results[token * units :], gate_values[token * gates :]
-        _finish_vector(values[token], starts, depth, bias_values, mode, kind, factors, picked, low, result)
+        _finish_vector(
+            values[token], first // depth, stride // depth, bias_values, mode, kind, factors, picked, low, result
+        )  # fmt: skip
 
 
-@part_of_kernel()
+@named_part()
 def _pack(arguments, part, parts):  # type: ignore[no-untyped-def]
     x, tokens, filled, lanes, depth, packed = apart(arguments, 6)
     values, groups = floats(x, tokens * filled), (tokens + lanes - 1) // lanes
@@ -155,7 +181,7 @@ def pack(x, tokens, filled, lanes, depth, threads):  # type: ignore[no-untyped-d
     return packed
 
 
-@part_of_kernel()
+@named_part()
 def _meet(arguments, part, parts):  # type: ignore[no-untyped-def]
     """Each token as codes of ``bits`` meet it."""
     x, tokens, depth, bits, met = apart(arguments, 5)
@@ -199,14 +225,14 @@ def _finish_block(values, units, rows, mode, kind, gate, active, base, token, la
                 out[token + lane, base + i] *= gate[token + lane, unit(active, base + i)]
 
 
-@part_of_kernel()
+@named_part()
 def _by_packed(arguments, part, parts):  # type: ignore[no-untyped-def]
     """As :func:`_by_vectors`, times many tokens: ``x`` is of :func:`pack`."""
     (
-        weight, scales, bits, group, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode,
-        kind, x, tokens, out,
+        weight, scales, format, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode, kind,
+        x, tokens, out,
     ) = apart(arguments, _ARGUMENTS)  # fmt: skip
-    store, groups, lanes = rows_at(weight, scales, total, bits, group), (tokens + TOKENS - 1) // TOKENS, TOKENS
+    bits, groups, lanes = bits_of(format), (tokens + TOKENS - 1) // TOKENS, TOKENS
     packed, picked, bias_values = floats(x, groups * depth * lanes), integers(active, units), floats(bias, biases)
     gate_values = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
     results = floats(out, tokens * units).reshape(tokens, units)
@@ -215,15 +241,14 @@ def _by_packed(arguments, part, parts):  # type: ignore[no-untyped-def]
     offsets = np.empty(block * rows + MOST_ROWS, np.int64)
     places = np.arange(block * rows + MOST_ROWS) * depth
     unpacked = np.empty((block * rows + MOST_ROWS) * depth if bits != NATIVE else 0, np.float32)
-    block_rows, block_at = (store[0], offsets) if bits == NATIVE else (unpacked, places)
+    block_rows, block_at = (floats(weight, total), offsets) if bits == NATIVE else (unpacked, places)
     values = np.empty((block * rows, lanes), np.float32)
     for base in range(low, high, block):
         count = min(block, high - base)
         for i in range(count * rows + MOST_ROWS):
             offsets[i] = unit(picked, min(base + i // rows, high - 1)) * stride + first + i % rows * depth
         if bits != NATIVE:
-            for i in range(count * rows):
-                unpack_row(store, offsets[i], depth, unpacked, places[i])
+            unpack_rows((weight, scales, format), offsets, count * rows, depth, unpacked)
         for number in range(groups):
             _multiply_block(block_rows, block_at, count * rows, packed, number, depth, lanes, values)
             if bias_values.shape[0]:
@@ -235,43 +260,25 @@ def _by_packed(arguments, part, parts):  # type: ignore[no-untyped-def]
             )  # fmt: skip
 
 
-@njit("void(" + ", ".join(["int64"] * 21) + ")", cache=True)
+@njit("void(" + ", ".join(["int64"] * 20) + ")", cache=True)
 def rows_product(  # type: ignore[no-untyped-def]
-    weight,
-    scales,
-    bits,
-    group,
-    total,
-    stride,
-    first,
-    rows,
-    depth,
-    units,
-    active,
-    bias,
-    biases,
-    gate,
-    gates,
-    mode,
-    kind,
-    x,
-    tokens,
-    out,
-    threads,
-):
+    weight, scales, format, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode, kind, x,
+    tokens, out, threads,
+):  # fmt: skip
     """``x[tokens, depth]`` times the rows of ``units`` units, finished by ``mode``: ``out[tokens, units]``.
 
     All arguments are integers, arrays by their addresses. Unit u owns ``rows`` rows from ``u * stride + first`` of
-    the ``total`` weights, which are as :func:`~sirius_kernels.cpu_quant.rows_at` says. ``active[units]`` picks units
+    the ``total`` weights, which are what :func:`~sirius_kernels.cpu_quant.stored` says. ``active[units]`` picks units
     (:data:`~sirius_kernels.cpu_memory.NOTHING`: all); ``bias[biases]`` is by row; ``gate[tokens, gates]`` is read in
     mode ``SCALE`` alone.
     """
     if tokens == 0 or units == 0:
         return
+    bits = bits_of(format)
     if tokens <= (_FEW if bits == NATIVE else _FEW_OF_CODES):
         arguments = together((
-            weight, scales, bits, group, total, stride, first, rows, depth, units, active, bias, biases, gate, gates,
-            mode, kind, x, tokens, out,
+            weight, scales, format, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode,
+            kind, x, tokens, out,
         ))  # fmt: skip
         in_parts(_by_vectors(), arguments, threads)
         return
@@ -280,8 +287,8 @@ def rows_product(  # type: ignore[no-untyped-def]
         in_parts(_meet(), together((x, tokens, depth, bits, address_of(met))), threads)
     packed = pack(address_of(met) if bits != NATIVE else x, tokens, depth, TOKENS, depth, threads)
     arguments = together((
-        weight, scales, bits, group, total, stride, first, rows, depth, units, active, bias, biases, gate, gates,
-        mode, kind, address_of(packed), tokens, out,
+        weight, scales, format, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode, kind,
+        address_of(packed), tokens, out,
     ))  # fmt: skip
     in_parts(_by_packed(), arguments, threads)
     hold(met)

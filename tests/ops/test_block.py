@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from random_trees import paths_of, random_parents
 
 from sirius_kernels.block.op import MOST_TOKENS, AttentionBlock, MlpBlock
 from sirius_kernels.block.weights import Around, AttentionWeights, MlpWeights, Norm
@@ -46,20 +47,21 @@ def attentions(draw):
         draw(st.sampled_from([None, 3])), draw(st.sampled_from([None, 5.0])),
     )  # fmt: skip
     start = torch.randint(0, 5, (batch,), generator=g)
+    tree = paths_of(random_parents(steps, g)) if draw(st.booleans()) else None
     turns = torch.randn(batch, steps, 1, 2, dtype=torch.complex64, generator=g) if draw(st.booleans()) else None
     rows = torch.randperm(batch + 1, generator=g)[:batch] if draw(st.booleans()) else None
     caches = [torch.randn(batch + 1, kv_heads, 8 + steps, head_dim, generator=g) for _ in range(2)]
     x = torch.randn(batch * steps, width, generator=g)
-    return x, weights, draw(arounds(width, g)), batch, turns, caches, rows, start
+    return x, weights, draw(arounds(width, g)), batch, turns, caches, rows, start, tree
 
 
 @fuzz
 @given(attentions())
 def test_attention(case):
-    x, weights, around, batch, turns, caches, rows, start = case
+    x, weights, around, batch, turns, caches, rows, start, tree = case
     seen = {impl: (x.clone(), *(cache.clone() for cache in caches)) for impl in ("torch", "numba")}
     for impl, (sums, k, v) in seen.items():
-        AttentionBlock(weights, around, impl)(sums, batch, turns, k, v, rows, start)
+        AttentionBlock(weights, around, impl)(sums, batch, turns, k, v, rows, start, tree)
     for got, expected in zip(seen["numba"], seen["torch"], strict=True):
         assert_close(got, expected, worst=1e-3, rms=1e-5, floor=1.0)
 

@@ -8,9 +8,10 @@ import torch
 from numba import njit
 
 from sirius_kernels import cpu_quant
-from sirius_kernels.cpu_bytes import byte_vector, make_byte_dot
-from sirius_kernels.cpu_codes import make_dot
+from sirius_kernels.cpu_bytes import byte_vector, dots_of_bytes
+from sirius_kernels.cpu_codes import dots_of_numbers
 from sirius_kernels.cpu_llvm import MULTIPLIES_BYTES
+from sirius_kernels.cpu_memory import address_of, hold
 from sirius_kernels.linear.op import linear
 from sirius_kernels.quant.matrix import HIGHEST, LOWEST, packed
 from sirius_kernels.quant.rounding import rounded_activations
@@ -22,19 +23,18 @@ vnni = pytest.mark.skipif(not MULTIPLIES_BYTES, reason="this processor does not 
 def drawn(bits, group, blocks, tokens):
     g = torch.Generator().manual_seed(0)
     depth = blocks * max(64, group)
-    codes = torch.randint(LOWEST[bits], HIGHEST[bits] + 1, (3, depth), dtype=torch.int8, generator=g)
-    scales = torch.rand(3, depth // group, generator=g).bfloat16()
+    codes = torch.randint(LOWEST[bits], HIGHEST[bits] + 1, (5, depth), dtype=torch.int8, generator=g)
+    scales = torch.rand(5, depth // group, generator=g).bfloat16()
     return packed(codes, scales, bits, group), torch.randn(1 + tokens, depth, generator=g)
 
 
 @functools.cache
-def compiled(make, vector, bits, group, tokens):
-    """Row 1 of a matrix times tokens 1 and on, by a dot product for compiled code."""
-    dot = make(bits, group, tokens)
+def compiled(dots, vector, bits, group, rows, tokens):
+    """Rows 1 and on of a matrix times tokens 1 and on, by dot products for compiled code."""
+    packed = 8 if bits == 4 else 1
 
     @njit
     def run(codes, scales, x):
-        start, depth = codes.shape[1], x.shape[1]
         values, sizes, origins = vector(x[0], bits)
         all_values, all_sizes, all_origins = (
             np.empty((len(x), len(values)), values.dtype),
@@ -43,21 +43,26 @@ def compiled(make, vector, bits, group, tokens):
         )
         for token in range(len(x)):
             all_values[token], all_sizes[token], all_origins[token] = vector(x[token], bits)
-        out = np.full(2 * tokens + 1, np.nan, np.float32)
-        dot(
-            codes.reshape(-1), start, scales.reshape(-1), depth // group, all_values, all_sizes, all_origins, 1,
-            len(sizes), depth // 64, start, out, 1, 2,
+        out, depth = np.full(2 * rows * tokens + 1, np.nan, np.float32), x.shape[1]
+        starts, places = (1 + np.arange(2 * rows) % rows) * depth, 1 + 2 * np.arange(rows)
+        code_at, scale_at = starts // packed, starts // group
+        dots(
+            bits, group, rows, tokens, address_of(codes), address_of(scales), address_of(code_at),
+            address_of(scale_at), rows, address_of(all_values), address_of(all_sizes), address_of(all_origins), 1,
+            len(sizes), depth // 64, address_of(out) - 4 * 2 * rows, address_of(places), 2 * rows,
         )  # fmt: skip
+        hold((starts, places, code_at, scale_at, all_values, all_sizes, all_origins))
         return out
 
     return run
 
 
-def products(make, vector, matrix, x):
-    run = compiled(make, vector, matrix.bits, matrix.group, len(x) - 1)
+def products(dots, vector, matrix, x):
+    rows = len(matrix.codes) - 1
+    run = compiled(dots, vector, matrix.bits, matrix.group, rows, len(x) - 1)
     out = run(matrix.codes.numpy(), matrix.scales.view(torch.int16).numpy(), x.numpy())
     assert np.isnan(out[::2]).all()
-    return torch.from_numpy(out[1::2])
+    return torch.from_numpy(out[1::2].reshape(-1, rows).copy())
 
 
 @pytest.mark.parametrize("tokens", [1, 3])
@@ -65,8 +70,8 @@ def products(make, vector, matrix, x):
 @pytest.mark.parametrize(("bits", "group"), FORMATS)
 def test_codes_as_numbers(bits, group, blocks, tokens):
     matrix, x = drawn(bits, group, blocks, tokens)
-    expected = x[1:] @ matrix.dequantised(torch.float32)[1]
-    assert torch.allclose(products(make_dot, cpu_quant.float_vector, matrix, x), expected, rtol=1e-4, atol=1e-4)
+    expected = x[1:] @ matrix.dequantised(torch.float32)[1:].t()
+    assert torch.allclose(products(dots_of_numbers, cpu_quant.float_vector, matrix, x), expected, rtol=1e-4, atol=1e-4)
 
 
 @vnni
@@ -75,8 +80,8 @@ def test_codes_as_numbers(bits, group, blocks, tokens):
 @pytest.mark.parametrize(("bits", "group"), FORMATS)
 def test_codes_as_bytes(bits, group, blocks, tokens):
     matrix, x = drawn(bits, group, blocks, tokens)
-    expected = rounded_activations(x[1:]) @ matrix.dequantised(torch.float32)[1]
-    assert torch.allclose(products(make_byte_dot, byte_vector, matrix, x), expected, rtol=1e-4, atol=1e-4)
+    expected = rounded_activations(x[1:]) @ matrix.dequantised(torch.float32)[1:].t()
+    assert torch.allclose(products(dots_of_bytes, byte_vector, matrix, x), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_rounding_activations_loses_little_and_repeats_itself():

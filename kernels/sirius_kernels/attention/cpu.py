@@ -12,7 +12,7 @@ from numba import njit
 
 from sirius_kernels.cpu_math import exp, tanh
 from sirius_kernels.cpu_memory import NOTHING, address, floats, integers, long_integers, threads
-from sirius_kernels.cpu_parts import apart, as_bits, as_number, in_parts, part_of_kernel, together
+from sirius_kernels.cpu_parts import apart, as_bits, as_number, in_parts, named_part, together
 from sirius_kernels.cpu_tile import LANES, MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
 
 _F = np.float32
@@ -103,6 +103,12 @@ def _depth(path):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _root(position, tree):  # type: ignore[no-untyped-def]
+    """The slot of the root, if the first token of ``tree`` is in slot ``position``: its path ends with its number."""
+    return position - tree[0, _depth(tree[0])]
+
+
+@njit
 def _hide(scores, lanes, lane, lowest, root, end, path, window):  # type: ignore[no-untyped-def]
     """Give ``_LOWEST`` to the slots ``lowest .. end`` that the token with ``path`` does not see."""
     first = root + _depth(path) - window + 1 if window > 0 else 0
@@ -162,32 +168,41 @@ def _mix_values(weights, offsets, count, queries, values, first, width, mixed): 
 
 
 @njit
-def _attend_block(
+def _seen_by(first, count, lanes, group, position, steps, tree, window):  # type: ignore[no-untyped-def]
+    """``(lowest, firsts[lanes], lasts[lanes])``: the slots between which a query's keys lie, and the lowest of all.
+
+    In a tree these are the slots that any of its tokens sees: those off a token's path are yet to be hidden.
+    """
+    if tree.shape[0]:
+        root = _root(position, tree)  # others see less of what is above it
+        lowest = max(root - window + 1, 0) if window > 0 else 0
+        return lowest, np.full(lanes, lowest), np.full(lanes, position + steps - 1)
+    lasts = position + (first + np.minimum(np.arange(lanes), count - 1)) // group
+    firsts = np.maximum(lasts - window + 1, 0) if window > 0 else np.zeros(lanes, np.int64)
+    return firsts[0], firsts, lasts
+
+
+@njit
+def _attend_block(  # type: ignore[no-untyped-def]
     stack, keys, values, base, row, head, group, first, count, position, tree, scale, window, softcap, out
-):  # type: ignore[no-untyped-def]
+):  # fmt: skip
     """``count`` queries from query ``first`` on of one key head, whose keys begin at element ``base``.
 
     The first token of the row has slot ``position``. ``tree`` is empty for a chain.
     """
-    width, steps = stack.shape[3], stack.shape[1]
-    lanes, branched = LANES if count <= LANES else TOKENS, tree.shape[0] > 0
-    root = position - tree[0, _depth(tree[0])] if branched else position
-    lasts = position + (first + np.minimum(np.arange(lanes), count - 1)) // group
-    if branched:
-        lasts[:] = position + steps - 1
-    firsts = np.maximum(lasts - window + 1, 0) if window > 0 else np.zeros(lanes, np.int64)
-    if branched:
-        firsts[:] = max(root - window + 1, 0) if window > 0 else 0  # what the root sees: others are further down
-    lowest, seen = firsts[0], lasts[-1] + 1 - firsts[0]
-    begin = base + lowest * width
+    steps, width = stack.shape[1], stack.shape[3]
+    lanes, end = LANES if count <= LANES else TOKENS, position + steps
+    lowest, firsts, lasts = _seen_by(first, count, lanes, group, position, steps, tree, window)
+    seen, begin = lasts[-1] + 1 - lowest, base + lowest * width
     packed, scores = np.empty(width * lanes, np.float32), np.empty(seen * lanes, np.float32)
     _pack_queries(stack, row, head, group, first, count, lanes, scale, packed)
     _multiply_keys(
         keys, begin + np.minimum(np.arange(seen + MOST_ROWS), seen - 1) * width, seen, packed, width, lanes, scores
     )
     _cap(scores, softcap)
-    for lane in range(count if branched else 0):
-        _hide(scores, lanes, lane, lowest, root, position + steps, tree[(first + lane) // group], window)
+    for lane in range(count if tree.shape[0] else 0):
+        root = _root(position, tree)
+        _hide(scores, lanes, lane, lowest, root, end, tree[(first + lane) // group], window)
     weights, mixed = np.empty(lanes * seen, np.float32), np.empty(count * width, np.float32)
     _softmax(scores, seen, lanes, lowest, firsts, lasts, weights)
     _mix_values(weights, np.arange(count) * seen, seen, count, values, begin, width, mixed)
@@ -200,7 +215,7 @@ def _attend_block(
 _ARGUMENTS: Final = 20  # of write_and_attend, all but the last
 
 
-@part_of_kernel(error_model="numpy")
+@named_part(error_model="numpy")
 def _attend(arguments, part, parts):  # type: ignore[no-untyped-def]
     """Work items are (row, key head, block of queries); threads take them in turn, so that long and short ones mix."""
     (
@@ -236,7 +251,7 @@ def _rotate(head, turns):  # type: ignore[no-untyped-def]
         head[i + 1] = real * turns[i + 1] + imaginary * turns[i]
 
 
-@part_of_kernel(fastmath=True, error_model="numpy")
+@named_part(fastmath=True, error_model="numpy")
 def _rotate_and_write(arguments, part, parts):  # type: ignore[no-untyped-def]
     (
         qkv, batch, steps, stacked, width, turns, pairs, keys, values, places, kv_heads, capacity, rows, start, _, _, _,

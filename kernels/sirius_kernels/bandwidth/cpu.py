@@ -2,9 +2,10 @@
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import njit
 
-from sirius_kernels.cpu_memory import address, floats, threads
+from sirius_kernels.cpu_memory import address, address_of, floats, threads
+from sirius_kernels.cpu_parts import apart, in_parts, named_part, together
 from sirius_kernels.cpu_stream import DOT_ROWS, make_dots
 
 _ROW = 4096  # numbers
@@ -16,23 +17,24 @@ def read_sum(data: torch.Tensor) -> float:
     return float(_read_sum(address(data), data.numel(), threads()))
 
 
-@njit(parallel=True, cache=True)
-def _sum(data, threads):  # type: ignore[no-untyped-def]
-    sums, ones, places = np.zeros(threads, np.float32), np.ones(_ROW, np.float32), np.arange(2 * DOT_ROWS)
-    together = DOT_ROWS * _ROW
-    for part in prange(threads):
-        low, high = part * data.shape[0] // threads, (part + 1) * data.shape[0] // threads
-        rows, found = np.empty(2 * DOT_ROWS, np.int64), np.empty(DOT_ROWS, np.float32)
-        for at in range(low, high - together + 1, together):
-            for row in range(2 * DOT_ROWS):
-                rows[row] = min(at + row * _ROW, high - _ROW)
-            _dots(data, rows, 0, ones, 0, _ROW, found, places, 0)
-            sums[part] += found.sum()
-        for k in range(high - (high - low) % together, high):
-            sums[part] += data[k]
-    return sums.sum()
+@named_part()
+def _sum_of_share(arguments, part, parts):  # type: ignore[no-untyped-def]
+    data, count, sums = apart(arguments, 3)
+    values, ones, places = floats(data, count), np.ones(_ROW, np.float32), np.arange(2 * DOT_ROWS)
+    low, high, together_read = part * count // parts, (part + 1) * count // parts, DOT_ROWS * _ROW
+    rows, found, total = np.empty(2 * DOT_ROWS, np.int64), np.empty(DOT_ROWS, np.float32), np.float32(0.0)
+    for at in range(low, high - together_read + 1, together_read):
+        for row in range(2 * DOT_ROWS):
+            rows[row] = min(at + row * _ROW, high - _ROW)
+        _dots(values, rows, 0, ones, 0, _ROW, found, places, 0)
+        total += found.sum()
+    for k in range(high - (high - low) % together_read, high):
+        total += values[k]
+    floats(sums, parts)[part] = total
 
 
 @njit("float32(int64, int64, int64)", cache=True)
 def _read_sum(data, count, threads):  # type: ignore[no-untyped-def]
-    return _sum(floats(data, count), threads)
+    sums = np.empty(threads, np.float32)
+    in_parts(_sum_of_share(), together((data, count, address_of(sums))), threads)
+    return sums.sum()

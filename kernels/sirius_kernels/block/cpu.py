@@ -14,7 +14,7 @@ from numba import njit
 
 from sirius_kernels.attention.cpu import write_and_attend
 from sirius_kernels.block.weights import Around, AttentionWeights, MlpWeights, Norm
-from sirius_kernels.contracts import ContractError, expect_dtype, expect_shape
+from sirius_kernels.contracts import ContractError, expect_contiguous, expect_dtype, expect_shape
 from sirius_kernels.cpu_memory import NOTHING, address, doubles, floats, long_integers, threads
 from sirius_kernels.cpu_quant import stored
 from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, PLAIN, rows_product
@@ -25,7 +25,7 @@ from sirius_kernels.quant.matrix import ByOutput, Weight
 _NUMBER: Final = 4  # bytes of a number in scratch memory
 _NONE, _RMS, _LAYER = 0, 1, 2  # kinds of norm
 # Places in a plan: the norms before and after; the weights of the first op, of the second; what is left.
-_BEFORE, _AFTER, _FIRST, _SECOND, _REST = 0, 3, 6, 13, 20
+_BEFORE, _AFTER, _FIRST, _SECOND, _REST = 0, 3, 6, 12, 18
 # Places among the fractions.
 _EPS_BEFORE, _EPS_AFTER, _MULTIPLIER, _SCALE, _SOFTCAP = range(5)
 
@@ -63,6 +63,7 @@ class Attention:
         v_cache: torch.Tensor,
         rows: torch.Tensor | None,
         start: torch.Tensor,
+        tree: torch.Tensor | None,
     ) -> None:
         tokens, (places, kv_heads, capacity, _) = x.shape[0], k_cache.shape
         _expect_sum(x, self._width)
@@ -70,11 +71,16 @@ class Attention:
         expect_dtype("start", start, torch.int64)
         if turns is not None:
             expect_dtype("turns", turns, torch.complex64)
+        if tree is not None:
+            expect_dtype("tree", tree, torch.int32)
+            expect_shape("tree", tree, tokens // batch, None)
+            expect_contiguous("tree", tree)
         scratch = torch.empty(tokens * self._scratch)
         _attention_half(
             *self._half.addresses, address(x), batch, tokens // batch, address(turns),
             0 if turns is None else turns.shape[3], address(k_cache), address(v_cache), places, kv_heads, capacity,
-            address(rows), address(start), address(scratch), threads(),
+            address(rows), address(start), address(tree), 0 if tree is None else tree.shape[1], address(scratch),
+            threads(),
         )  # fmt: skip
 
     def _expect_cache(self, k_cache: torch.Tensor, v_cache: torch.Tensor, kv_heads: int) -> None:
@@ -126,7 +132,7 @@ def _norm(norm: Norm | None) -> tuple[int, int, int]:
 
 
 def _matrix(weight: Weight, bias: torch.Tensor | None) -> tuple[int, ...]:
-    """As :func:`_rows` wants it: seven numbers."""
+    """As :func:`_rows` wants it: six numbers."""
     outputs, depth = weight.shape
     return *stored(weight), outputs, depth, address(bias)
 
@@ -143,9 +149,9 @@ def _normalised(plan, place, eps, x, tokens, width, out):  # type: ignore[no-unt
 @njit
 def _rows(plan, place, x, tokens, out, threads):  # type: ignore[no-untyped-def]
     """The linear layer at ``place``."""
-    outputs, depth, bias = plan[place + 4], plan[place + 5], plan[place + 6]
+    outputs, depth, bias = plan[place + 3], plan[place + 4], plan[place + 5]
     rows_product(
-        plan[place], plan[place + 1], plan[place + 2], plan[place + 3], outputs * depth, depth, 0, 1, depth, outputs,
+        plan[place], plan[place + 1], plan[place + 2], outputs * depth, depth, 0, 1, depth, outputs,
         NOTHING, bias, outputs, NOTHING, 0, PLAIN, 0, x, tokens, out, threads,
     )  # fmt: skip
 
@@ -159,21 +165,21 @@ def _add(plan, fractions, branch, tokens, width, x):  # type: ignore[no-untyped-
         target[k] += factor * values[k]
 
 
-@njit(f"void({', '.join(['int64'] * 16)})", cache=True)
+@njit(f"void({', '.join(['int64'] * 18)})", cache=True)
 def _attention_half(  # type: ignore[no-untyped-def]
-    numbers, fractions, x, batch, steps, turns, pairs, keys, values, places, kv_heads, capacity, rows, start, scratch,
-    threads,
+    numbers, fractions, x, batch, steps, turns, pairs, keys, values, places, kv_heads, capacity, rows, start, tree,
+    longest, scratch, threads,
 ):  # fmt: skip
     plan, settings = long_integers(numbers, _REST + 3), doubles(fractions, 5)
     stacked, head_dim, window = plan[_REST], plan[_REST + 1], plan[_REST + 2]
-    tokens, width = batch * steps, plan[_FIRST + 5]
+    tokens, width = batch * steps, plan[_FIRST + 4]
     qkv = scratch + _NUMBER * tokens * width
-    mixed = qkv + _NUMBER * tokens * plan[_FIRST + 4]
+    mixed = qkv + _NUMBER * tokens * plan[_FIRST + 3]
     seen = _normalised(plan, _BEFORE, settings[_EPS_BEFORE], x, tokens, width, scratch)
     _rows(plan, _FIRST, seen, tokens, qkv, threads)
     write_and_attend(
         qkv, batch, steps, stacked, head_dim, turns, pairs, keys, values, places, kv_heads, capacity, rows, start,
-        settings[_SCALE], window, settings[_SOFTCAP], NOTHING, 0, mixed, threads,
+        settings[_SCALE], window, settings[_SOFTCAP], tree, longest, mixed, threads,
     )  # fmt: skip
     _rows(plan, _SECOND, mixed, tokens, scratch, threads)
     _add(plan, settings, scratch, tokens, width, x)
@@ -182,11 +188,11 @@ def _attention_half(  # type: ignore[no-untyped-def]
 @njit
 def _down(plan, hidden, tokens, width, active, picked, out, threads):  # type: ignore[no-untyped-def]
     """A down projection by neurons: ``out[tokens, width]``."""
-    sums, bias = floats(out, tokens * width), floats(plan[_SECOND + 6], width)
+    sums, bias = floats(out, tokens * width), floats(plan[_SECOND + 5], width)
     sums[:] = np.float32(0.0)
     if picked > 0:
         down_product(
-            plan[_SECOND], plan[_SECOND + 1], plan[_SECOND + 2], plan[_SECOND + 3], plan[_REST], width, active, hidden,
+            plan[_SECOND], plan[_SECOND + 1], plan[_SECOND + 2], plan[_REST], width, active, hidden,
             picked, tokens, out, threads,
         )  # fmt: skip
     for k in range(tokens * width if bias.shape[0] else 0):
@@ -197,12 +203,12 @@ def _down(plan, hidden, tokens, width, active, picked, out, threads):  # type: i
 def _mlp_half(numbers, fractions, x, tokens, width, active, picked, scratch, threads):  # type: ignore[no-untyped-def]
     plan, settings = long_integers(numbers, _REST + 3), doubles(fractions, 3)
     neurons, kind, by_output = plan[_REST], plan[_REST + 1], plan[_REST + 2]
-    total, projections, bias = plan[_FIRST + 4], plan[_FIRST + 5], plan[_FIRST + 6]
+    total, projections, bias = plan[_FIRST + 3], plan[_FIRST + 4], plan[_FIRST + 5]
     hidden = scratch + _NUMBER * tokens * width
     seen = _normalised(plan, _BEFORE, settings[_EPS_BEFORE], x, tokens, width, scratch)
     if picked > 0:
         rows_product(
-            plan[_FIRST], plan[_FIRST + 1], plan[_FIRST + 2], plan[_FIRST + 3], total, projections * width, 0,
+            plan[_FIRST], plan[_FIRST + 1], plan[_FIRST + 2], total, projections * width, 0,
             projections, width, picked, active, bias, neurons * projections, NOTHING, neurons, ACTIVATE, kind, seen,
             tokens, hidden, threads,
         )  # fmt: skip

@@ -59,8 +59,8 @@ class AttentionBlock:
 
         ``watch``, if there is one, is shown what ``qkv`` and ``out`` are multiplied with: ``[R T, D]``, ``[R T, H d]``.
         """
-        if self._at_once is not None and tree is None and watch is None and x.shape[0] <= MOST_TOKENS:
-            self._at_once(x, batch, turns, k_cache, v_cache, rows, start)
+        if self._at_once is not None and watch is None and x.shape[0] <= MOST_TOKENS:
+            self._at_once(x, batch, turns, k_cache, v_cache, rows, start, tree)
             return
         found, impl = self._weights, self._impl
 

@@ -8,10 +8,9 @@ from numba import njit
 
 from sirius_kernels.contracts import Activation
 from sirius_kernels.cpu_blas import blas_threads, left_to_blas
-from sirius_kernels.cpu_codes import SPAN
 from sirius_kernels.cpu_memory import address, address_of, floats, hold, integers, threads
-from sirius_kernels.cpu_parts import apart, in_parts, part_of_kernel, together
-from sirius_kernels.cpu_quant import NATIVE, in_logical_order, rows_at, stored, unpack_row
+from sirius_kernels.cpu_parts import apart, in_parts, named_part, together
+from sirius_kernels.cpu_quant import NATIVE, bits_of, in_logical_order, stored, unpack_rows
 from sirius_kernels.cpu_quant import add_rows as add_quant_rows
 from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, pack, rows_product, unit
 from sirius_kernels.cpu_stream import ADD_COLUMNS, ADD_ROWS, add_rows
@@ -123,32 +122,25 @@ def _add_block(rows, at, base, depth, low, high, scales, scale_at, lanes, tokens
                 sums[token * step + k] += scales[scale_at + j * lanes + token] * rows[at[j] + low + k]
 
 
-@njit
-def _unpack_rows(store, at, base, depth, width, rows, places):  # type: ignore[no-untyped-def]
-    """Rows ``base … base + depth - 1`` as fp32 into ``rows``, and from there on where they are into ``places``."""
-    for j in range(depth):
-        unpack_row(store, at[base + j], width, rows, j * width)
-    for j in range(depth + ADD_ROWS):
-        places[base + j] = j * width
-
-
 @njit(fastmath=True, error_model="numpy")
-def _add_range(store, at, top, bottom, scales, out):  # type: ignore[no-untyped-def]
-    """Add the rows ``top:bottom``, scaled by ``scales[groups, A, lanes]``, to ``out``."""
+def _add_range(store, neurons, at, top, bottom, scales, out):  # type: ignore[no-untyped-def]
+    """Add the rows ``top:bottom``, scaled by ``scales[groups, A, lanes]``, to ``out[tokens, width]``."""
     (groups, picked, lanes), (tokens, width) = scales.shape, out.shape
     factors = scales.reshape(-1)
     together = min(tokens, lanes)
     columns = min(_SUMS // together // ADD_COLUMNS * ADD_COLUMNS, width)
     step = columns + ADD_COLUMNS  # not a power of two, so that tokens do not compete for places in the cache
     sums = np.empty(together * step, np.float32)
-    codes = store[4] != NATIVE
+    codes = bits_of(store[2]) != NATIVE
     most = _UNPACKED_ROWS if codes else _DEPTH_BLOCK
     unpacked, places = np.empty(most * width if codes else 0, np.float32), np.empty(len(at) if codes else 0, np.int64)
-    rows, row_at = (unpacked, places) if codes else (store[0], at)
+    rows, row_at = (unpacked, places) if codes else (floats(store[0], neurons * width), at)
     for base in range(top, bottom, most):
         depth = min(most, bottom - base)
         if codes:
-            _unpack_rows(store, at, base, depth, width, unpacked, places)
+            unpack_rows(store, at[base:], depth, width, unpacked)
+            for j in range(depth + ADD_ROWS):
+                places[base + j] = j * width
         for left in range(0, width, columns):
             right = min(width, left + columns)
             for group in range(groups):
@@ -159,26 +151,13 @@ def _add_range(store, at, top, bottom, scales, out):  # type: ignore[no-untyped-
                         out[first + token, left + k] += sums[token * step + k]
 
 
-@njit
-def _add_codes(store, at, top, bottom, factors, out):  # type: ignore[no-untyped-def]
-    """Add the quantised rows ``top:bottom``, scaled by ``factors``, to ``out[D]``; 4-bit rows in storage order."""
-    scale_at = np.empty(len(at), np.int64)
-    code_at = np.empty(len(at), np.int64)
-    for j in range(top, bottom + ADD_ROWS):
-        scale_at[j] = at[j] // store[5]
-        code_at[j] = at[j] // 8 if store[4] == 4 else at[j]
-    scaled = factors * SPAN if store[4] == 4 else factors
-    for j in range(top, bottom, ADD_ROWS):
-        add_quant_rows(store, code_at, scale_at, j, scaled, out)
-
-
-@part_of_kernel(error_model="numpy")
+@named_part(error_model="numpy")
 def _add_share(arguments, part, parts):  # type: ignore[no-untyped-def]
     """A share of the rows times ``scales[groups, padded, lanes]``: into ``shares[parts, tokens, width]``."""
     (
-        down_t, code_scales, bits, group, neurons, width, active, picked, padded, tokens, packed, lanes, shares,
-    ) = apart(arguments, 13)  # fmt: skip
-    store, groups = rows_at(down_t, code_scales, neurons * width, bits, group), (tokens + lanes - 1) // lanes
+        down_t, code_scales, format, neurons, width, active, picked, padded, tokens, packed, lanes, shares,
+    ) = apart(arguments, 12)  # fmt: skip
+    store, groups = (down_t, code_scales, format), (tokens + lanes - 1) // lanes
     at, scales = (
         _offsets(integers(active, picked), picked, padded + ADD_ROWS, width),
         floats(packed, groups * padded * lanes),
@@ -187,13 +166,13 @@ def _add_share(arguments, part, parts):  # type: ignore[no-untyped-def]
     share = floats(shares, parts * total)[part * total : (part + 1) * total]
     share[:] = _F(0.0)
     top, bottom = part * rounds // parts * ADD_ROWS, (part + 1) * rounds // parts * ADD_ROWS
-    if bits != NATIVE and tokens == 1:
-        _add_codes(store, at, top, bottom, scales, share)
+    if bits_of(format) != NATIVE and tokens == 1:
+        add_quant_rows(store, at[top:], bottom - top, scales[top:], share)
     else:
-        _add_range(store, at, top, bottom, scales.reshape(groups, padded, lanes), share.reshape(tokens, width))
+        _add_range(store, neurons, at, top, bottom, scales.reshape(groups, padded, lanes), share.reshape(tokens, width))
 
 
-@part_of_kernel()
+@named_part()
 def _add_up(arguments, part, parts):  # type: ignore[no-untyped-def]
     """Some tokens' ``out[width]`` += their ``shares[count]``, in order."""
     shares, count, tokens, width, bits, out = apart(arguments, 6)
@@ -210,8 +189,8 @@ def _add_up(arguments, part, parts):  # type: ignore[no-untyped-def]
                 result[k] += share[k]
 
 
-@njit("void(" + ", ".join(["int64"] * 12) + ")", cache=True)
-def down_product(down_t, code_scales, bits, group, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
+@njit("void(" + ", ".join(["int64"] * 11) + ")", cache=True)
+def down_product(down_t, code_scales, format, neurons, width, active, hidden, picked, tokens, out, threads):  # type: ignore[no-untyped-def]
     """Add ``hidden[tokens, picked] @ down_t[active]`` to ``out[tokens, width]``; arrays by their addresses.
 
     Each thread adds up its share of the rows, and the shares are summed in order.
@@ -222,11 +201,11 @@ def down_product(down_t, code_scales, bits, group, neurons, width, active, hidde
         np.empty(threads * tokens * width, np.float32),
     )
     arguments = together((
-        down_t, code_scales, bits, group, neurons, width, active, picked, padded, tokens, address_of(scales), lanes,
+        down_t, code_scales, format, neurons, width, active, picked, padded, tokens, address_of(scales), lanes,
         address_of(shares),
     ))  # fmt: skip
     in_parts(_add_share(), arguments, threads)
-    summing = together((address_of(shares), threads, tokens, width, bits, out))
+    summing = together((address_of(shares), threads, tokens, width, bits_of(format), out))
     in_parts(_add_up(), summing, min(threads, tokens))
     hold(scales)
     hold(shares)

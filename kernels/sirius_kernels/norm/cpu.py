@@ -7,7 +7,7 @@ import torch
 from numba import njit
 
 from sirius_kernels.cpu_memory import address, floats
-from sirius_kernels.cpu_parts import apart, as_bits, as_number, in_parts, part_of_kernel, together
+from sirius_kernels.cpu_parts import apart, as_bits, as_number, in_parts, named_part, together
 
 _F = np.float32
 
@@ -22,7 +22,7 @@ def normalise(
     return out
 
 
-@part_of_kernel(fastmath=True, error_model="numpy")
+@named_part(fastmath=True, error_model="numpy")
 def _normalise(arguments, part, parts):  # type: ignore[no-untyped-def]
     x, tokens, width, weight, bias, eps, centred, out = apart(arguments, 8)
     weights, biases = floats(weight, width), floats(bias, width)
