@@ -20,7 +20,7 @@ import json  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
-from dataclasses import asdict  # noqa: E402
+from dataclasses import asdict, dataclass, field  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 from unittest.mock import patch  # noqa: E402
@@ -28,9 +28,11 @@ from unittest.mock import patch  # noqa: E402
 import torch  # noqa: E402
 import triton  # noqa: E402
 
-from gpu import ops, steps, tune  # noqa: E402
+from gpu import ops, tune  # noqa: E402
+from gpu.answers import AnswerTime, answers  # noqa: E402
 from gpu.clock import Clock  # noqa: E402
 from gpu.gaps import gap_share  # noqa: E402
+from gpu.steps import Steps, StepTime  # noqa: E402
 from gpu.texts import SMALL_MODEL  # noqa: E402
 from gpu.verify import verify  # noqa: E402
 from sirius_cli.engine import device as engine_device  # noqa: E402
@@ -67,32 +69,41 @@ def bandwidth(clock: Clock) -> dict[str, float]:
     return {"read": size / read.median, "copy": 2 * size / copied.median}
 
 
-def end_to_end(clock: Clock, rate: float, context: int, trace: Path) -> tuple[list[steps.StepTime], float | None]:
-    """All models' steps, and the gaps inside a replayed window of the last one."""
-    found: list[steps.StepTime] = []
-    share = None
+@dataclass
+class Found:
+    """What whole models say: steps, answers, and the share of a replayed window in which no kernel runs."""
+
+    steps: list[StepTime] = field(default_factory=list)
+    answers: list[AnswerTime] = field(default_factory=list)
+    gaps: float | None = None
+
+
+def end_to_end(clock: Clock, rate: float, context: int, trace: Path) -> Found:
+    """All models' steps and answers, and the gaps of the last one."""
+    found = Found()
     for name in ("toy",) if DRY else MODELS:
         config = SMALL_MODEL if DRY else dict(find_shape(name).config)
-        model = steps.Steps(
+        model = Steps(
             name, config, clock.device.type, context, dtype="float32" if DRY else "bfloat16",
             checks=(2,) if DRY else (16, 64), window=2 if DRY else 16,
         )  # fmt: skip
-        found += model.timed(clock, rate)
+        found.steps += model.timed(clock, rate)
         if clock.real:
-            share = gap_share(_recorded(model), trace)
+            found.gaps = gap_share(_recorded(model), trace)
+        found.answers += answers(model, 2 if DRY else 160)
         del model
         if clock.real:
             torch.cuda.empty_cache()
-    return found, share
+    return found
 
 
-def _recorded(model: steps.Steps) -> Any:
+def _recorded(model: Steps) -> Any:
     from sirius_cli.engine.replay import Replay
 
     return Replay(model.window("coarse"), [model.length])
 
 
-def summary(found: list[steps.StepTime]) -> dict[str, dict[str, float]]:
+def summary(found: list[StepTime]) -> dict[str, dict[str, float]]:
     """By model: every step over the dense one, its share of the floor, and tokens per second of a window's advance."""
     told: dict[str, dict[str, float]] = {}
     for model in dict.fromkeys(one.model for one in found):
@@ -121,6 +132,12 @@ def report(results: dict[str, Any]) -> str:
         "|---|---|---|---|---|",
         *(_step_line(one, results["summary"][one["model"]]) for one in results["steps"]),
         "",
+        "Whole answers by the clock on the wall, milliseconds:",
+        "",
+        "| model | window | ms |",
+        "|---|---|---|",
+        *(f"| {one['model']} | {one['way']} | {_milliseconds(one['times'])} |" for one in results["answers"]),
+        "",
         "| op | tokens | density | us | torch, us | GB/s |",
         "|---|---|---|---|---|---|",
         *map(_op_line, results["ops"]),
@@ -129,9 +146,13 @@ def report(results: dict[str, Any]) -> str:
 
 
 def _step_line(one: dict[str, Any], figures: dict[str, float]) -> str:
-    median, p10, p90 = (1000 * one["times"][key] for key in ("median", "p10", "p90"))
     ratio, share = figures[f"{one['step']} / dense"], figures[f"{one['step']}, share of floor"]
-    return f"| {one['model']} | {one['step']} | {median:.3f} ({p10:.3f} to {p90:.3f}) | {ratio:.3f} | {share:.2f} |"
+    return f"| {one['model']} | {one['step']} | {_milliseconds(one['times'])} | {ratio:.3f} | {share:.2f} |"
+
+
+def _milliseconds(times: dict[str, float]) -> str:
+    median, p10, p90 = (1000 * times[key] for key in ("median", "p10", "p90"))
+    return f"{median:.3f} ({p10:.3f} to {p90:.3f})"
 
 
 def _op_line(one: dict[str, Any]) -> str:
@@ -170,8 +191,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.tune:
         with section("tuning", seconds):
             shapes, tokens = ((TOY,), (1,)) if DRY else ((LLAMA_8B, QWEN_1_5B), (1, 16, 64))
-            found = tune.tune(Clock(device, 3, 0.001), shapes, tokens, most=1 if DRY else 40)
-        (arguments.out / tuned.file_name(name)).write_text(json.dumps({"device": name, **found}, indent=1) + "\n")
+            configurations = tune.tune(Clock(device, 3, 0.001), shapes, tokens, most=1 if DRY else 40)
+        (arguments.out / tuned.file_name(name)).write_text(
+            json.dumps({"device": name, **configurations}, indent=1) + "\n"
+        )
         tuned.use(arguments.out)
     with section("bandwidth", seconds):
         results["bandwidth"] = bandwidth(clock)
@@ -179,11 +202,9 @@ def run(arguments: argparse.Namespace) -> None:
         tokens = (1, 3) if DRY else (1, 16, 64)
         results["ops"] = [asdict(one) for one in ops.timed(clock, shape, arguments.context, tokens)]
     with section("steps", seconds), patch.object(engine_device, "choose_ops", _ops):
-        found_steps, results["gaps"] = end_to_end(
-            clock, results["bandwidth"]["read"], arguments.context, arguments.out / "window-trace.json"
-        )
-    results["steps"] = [asdict(one) for one in found_steps]
-    results["summary"], results["seconds"] = summary(found_steps), seconds
+        found = end_to_end(clock, results["bandwidth"]["read"], arguments.context, arguments.out / "window-trace.json")
+    results |= {name: [asdict(one) for one in getattr(found, name)] for name in ("steps", "answers")}
+    results |= {"gaps": found.gaps, "summary": summary(found.steps), "seconds": seconds}
     (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (arguments.out / "report.md").write_text(report(results))
     told = ("device", "dry_run", "cases", "gaps", "summary", "seconds")

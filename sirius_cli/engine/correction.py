@@ -19,11 +19,11 @@ from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.forward import finished, run_rows
 from sirius_cli.engine.kv_cache import KVCache
-from sirius_cli.engine.models.decoder import Decoder, dense_mlp
+from sirius_cli.engine.models.decoder import Decoder, MlpRunner, dense_mlp
 from sirius_cli.engine.outcome import Outcome, outcome_of
 from sirius_cli.engine.planning.pace import Pace
 from sirius_cli.engine.row import Row
-from sirius_cli.engine.sampling import certain, token_probabilities
+from sirius_cli.engine.sampling import certain, likeliest, token_probabilities
 from sirius_cli.engine.tokens import Tokens
 
 _CHECK_TOKENS: Final = 32  # so many are worth a pass over the weights; fewer wait for the windows of other rows
@@ -189,15 +189,13 @@ class CorrectionLoop:
         starts = [self.cache.lengths[draft.row.place] + len(draft.ids) for draft in drafts]
         self.policy.focus(places)
         newest = [draft.window[-1:] for draft in drafts]
-        logits = run_rows(self.drafter, self.cache, places, newest, starts, self.policy)
-        chosen = [draft.row.chooser.choose(logits[i]) for i, draft in enumerate(drafts)]
-        probabilities = token_probabilities(logits, [token for token, _ in chosen])
-        for draft, (token, distribution), probability in zip(drafts, chosen, probabilities, strict=True):
+        logits = self._pass(self.drafter, places, newest, starts, self.policy)
+        greedy = all(draft.row.chooser.greedy for draft in drafts)
+        chosen = likeliest(logits) if greedy else _drawn(drafts, logits)
+        for draft, (token, probability) in zip(drafts, chosen, strict=True):
             draft.ids.append(token)
             draft.probabilities.append(probability)
             draft.certainty *= probability
-            if distribution is not None:
-                draft.distributions.append(distribution)
             draft.ended = draft.certainty < self.spec.confidence or draft.row.drafts_a_stop(draft.ids)
 
     def _take(self, drafts: list[Draft]) -> list[Committed]:
@@ -217,7 +215,7 @@ class CorrectionLoop:
         places = [draft.row.place for draft in drafts]
         starts = [self.cache.lengths[place] for place in places]
         mlp = self.statistic if self._bare([draft.row for draft in drafts]) else self._watch
-        logits = finished(run_rows(self.model, self.cache, places, windows, starts, mlp or dense_mlp))
+        logits = finished(self._pass(self.model, places, windows, starts, mlp or dense_mlp))
         seconds = perf_counter() - start
         outcomes = [
             self._outcome(draft, dense)
@@ -226,6 +224,12 @@ class CorrectionLoop:
         events = self._settle([draft.row for draft in drafts], outcomes, [*map(len, windows)], seconds)
         self.pace.checked(sum(map(len, windows)), perf_counter() - start)
         return events
+
+    def _pass(
+        self, model: Decoder, places: list[int], windows: list[list[int]], starts: list[int], mlp: MlpRunner
+    ) -> torch.Tensor:
+        """The logits after every token of ``windows``; see :func:`run_rows`."""
+        return run_rows(model, self.cache, places, windows, starts, mlp)
 
     def _bare(self, rows: list[Row]) -> bool:
         """Whether the pass is planned to be dense decoding: then it must cost no more than that."""
@@ -286,6 +290,17 @@ class CorrectionLoop:
 
     def _now(self) -> float:
         return perf_counter() - self.began
+
+
+def _drawn(drafts: list[Draft], logits: torch.Tensor) -> list[tuple[int, float]]:
+    """What each row chooses after its ``logits``, and the model's own probability of it; draws are kept."""
+    tokens = []
+    for draft, scores in zip(drafts, logits, strict=True):
+        token, distribution = draft.row.chooser.choose(scores)
+        tokens.append(token)
+        if distribution is not None:
+            draft.distributions.append(distribution)
+    return list(zip(tokens, token_probabilities(logits, tokens), strict=True))
 
 
 def _groups(drafts: list[Draft]) -> list[list[Draft]]:

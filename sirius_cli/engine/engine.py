@@ -24,10 +24,11 @@ from sirius_cli.engine.memory import free_bytes
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
-from sirius_cli.engine.planning.pace import Experiences, Pace, recorded_pace, tree_pace, tree_slots
+from sirius_cli.engine.planning.pace import Experiences, FixedPace, Pace, longest_window, tree_pace, tree_slots
 from sirius_cli.engine.prefill import prefill_chunk
 from sirius_cli.engine.programmed import ProgrammedLoop
 from sirius_cli.engine.random_weights import random_weights, shape_config, wordless
+from sirius_cli.engine.recorded import RecordedLoop
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.sampling import token_probabilities
 from sirius_cli.engine.scoring import Score, score_behind
@@ -62,7 +63,7 @@ class Engine(Measured):
     """One model in memory. ``profile`` may be changed between generations.
 
     ``masked`` runs drafts through the masked oracle instead of skipping weights: same tokens, no gain; for proofs.
-    ``programs`` runs greedy windows as single programs, which a GPU replays; drafts then take all of their steps.
+    ``programs`` runs windows or passes of a text as single programs, which a GPU replays.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Engine(Measured):
         self.counts = parameter_counts(model.config)
         self._placement = placement
         self.programs = placement.device.type == "cuda"
-        self._programmed: ProgrammedLoop | None = None
+        self._recorded: ProgrammedLoop | RecordedLoop | None = None
         self._made_for: Profile | None = None
         self._text: Text | None = None
         self._prefix: Text | None = None
@@ -297,32 +298,41 @@ class Engine(Measured):
         return CorrectionLoop(*parts, pace, lookup)
 
     def _loop_of(self, row: Row, text: Text, began: float) -> CorrectionLoop:
-        """The loop for one text: whole windows as programs where that pays and nothing is drawn at random.
+        """The loop for one text; where programs pay, one that runs whole windows, or else single passes, as programs.
 
-        A program belongs to its buffers, so it is kept for the next prompt of the same profile and cache. It does the
-        same in every window: nothing that depends on how many checks there were, and no look-ups, which pay where
-        nothing else drafts alone.
+        A program belongs to its buffers, so it is kept for the next prompt of the same profile and cache.
         """
-        profile = self.profile
-        varies = profile.draft.refresh > 1 or profile.trees or (profile.draft.native_dense and profile.looks_up)
-        if not self.programs or not row.chooser.greedy or self._sparse_alone or self.masked or varies:
+        if not self.programs or self.masked or self.profile.trees:
             return self._loop(text.cache, text.statistic, began)
-        fits = self._programmed is not None and self._programmed.cache is text.cache and self._made_for == profile
-        if self._programmed is None or not fits:
-            policy = self._policy(text.statistic, 1, masked=False)
-            self._programmed = ProgrammedLoop(
-                self.model,
-                self.drafters.of(profile.draft),
-                self.tokens,
-                text.cache,
-                profile.correction,
-                policy,
-                text.statistic,
-                recorded_pace(profile),
-            )
-            self._made_for = profile
-        self._programmed.restart(began)
-        return self._programmed
+        kind = ProgrammedLoop if row.chooser.greedy and self._same_windows else RecordedLoop
+        held = self._recorded
+        if type(held) is not kind or held.cache is not text.cache or self._made_for != self.profile:
+            held = self._recorded = self._recording(kind, text)
+            self._made_for = self.profile
+        if isinstance(held, ProgrammedLoop):
+            held.restart(began)
+        else:
+            held.restart(began, self._experiences.pace(self.profile, self.draft_cost, timed=True))
+        return held
+
+    @property
+    def _same_windows(self) -> bool:
+        """Whether every window does the same, whatever the tokens turn out to be: a program does."""
+        profile, correction = self.profile, self.profile.correction
+        if profile.draft.native_dense:
+            return not profile.looks_up
+        planned = correction.window == "auto" or correction.confidence > 0.0 or profile.draft.refresh > 1
+        return correction.enabled and not planned and not profile.looks_up
+
+    def _recording(self, kind: type[ProgrammedLoop] | type[RecordedLoop], text: Text) -> ProgrammedLoop | RecordedLoop:
+        profile = self.profile
+        policy = self._policy(text.statistic, 1, masked=False)
+        parts = (self.model, self.drafters.of(profile.draft), self.tokens, text.cache, profile.correction, policy)
+        size = longest_window(profile)
+        if kind is ProgrammedLoop:
+            return ProgrammedLoop(*parts, text.statistic, FixedPace(size if policy is not None else 1))
+        lookup = profile.draft.lookup if profile.looks_up else 0
+        return RecordedLoop(*parts, text.statistic, 0.0, FixedPace(size), lookup, longest=size)
 
     def _row(self, index: int, request: GenerationRequest) -> Row:
         length = len(request.prompt_ids)
@@ -376,8 +386,7 @@ class Engine(Measured):
         """
         if not self.programs or self.profile.trees:
             return tokens + self._beside
-        window = recorded_pace(self.profile).size
-        return max(_LEAST_SLOTS, 1 << (tokens + window - 1).bit_length())
+        return max(_LEAST_SLOTS, 1 << (tokens + longest_window(self.profile) - 1).bit_length())
 
     def _places(self, longest: int) -> int:
         """How many texts of ``longest`` tokens to work on side by side."""

@@ -43,6 +43,16 @@ def token_probabilities(logits: torch.Tensor, tokens: list[int]) -> list[float]:
     return probabilities_of(logits, torch.tensor(tokens, device=logits.device)).tolist()
 
 
+def likeliest(logits: torch.Tensor) -> list[tuple[int, float]]:
+    """The likeliest token after each of ``logits[N, V]``, and the model's own probability of it.
+
+    The device is asked once.
+    """
+    tokens = logits.argmax(-1)
+    found = torch.stack([tokens.double(), probabilities_of(logits, tokens).double()], 1)
+    return [(int(token), probability) for token, probability in found.tolist()]
+
+
 def entropy(logits: torch.Tensor) -> float:
     """The entropy of the model's own distribution (temperature 1) after ``logits[V]``, in nats."""
     return float(torch.special.entr(logits.float().softmax(-1)).sum())

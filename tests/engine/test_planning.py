@@ -11,7 +11,7 @@ from simulated_text import fixed, planned
 from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
 from sirius_cli.engine.drafts.policy import StepCost
 from sirius_cli.engine.planning.costs import ReadCosts, TimedCosts
-from sirius_cli.engine.planning.pace import Experiences, FixedPace, PlannedPace, recorded_pace
+from sirius_cli.engine.planning.pace import Experiences, FixedPace, PlannedPace, longest_window
 from sirius_cli.engine.planning.planner import Planner
 from sirius_cli.engine.planning.rates import Memory, Rates
 from sirius_cli.engine.planning.sizes import LONGEST, SIZES
@@ -273,4 +273,4 @@ def test_the_pace_is_the_profiles() -> None:
 
 def test_a_recorded_program_has_one_size() -> None:
     eight = AUTO.model_copy(update={"correction": CorrectionSpec(window=8)})
-    assert (recorded_pace(eight).size, recorded_pace(AUTO).size) == (8, 16)
+    assert (longest_window(eight), longest_window(AUTO)) == (8, 32)

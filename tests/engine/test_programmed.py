@@ -1,18 +1,18 @@
 """Whole windows as single programs: the same tokens as the plain loop, and nothing that a GPU could not record."""
 
-from collections import Counter
-
 import pytest
 import torch
 from engines import ids_of, make_engine, profile, prompt, text_of, tokens_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
+from recordings import Recording
 
-from sirius_cli.core.events import Checked, Drafted, Finished, Planned, Prefilled
+from sirius_cli.core.events import Checked, Drafted, Prefilled
 from sirius_cli.core.metrics import fold
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine.backend import Ops, torch_ops
+from sirius_cli.engine.programmed import ProgrammedLoop
+from sirius_cli.engine.recorded import RecordedLoop
 
 fuzz = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -76,9 +76,9 @@ def test_the_same_tokens_as_the_plain_loop(
             assert theirs.short
             continue
         assert (ours.accepted, ours.short) == (theirs.accepted, theirs.short)
-        if ours is not checks_of(got)[-1] or not programmed._programmed.overshot:
+        if ours is not checks_of(got)[-1] or not programmed._recorded.overshot:
             assert ours.activity == pytest.approx(theirs.activity, rel=1e-5)
-    if method == "coarse" and programmed._programmed.overshot:
+    if method == "coarse" and programmed._recorded.overshot:
         assert programmed._text.ids == list(request.prompt_ids)
         return
     assert programmed._text.ids == plain._text.ids
@@ -101,13 +101,13 @@ def test_one_program_serves_a_conversation_and_other_prompts(method, tiny_model)
     first = prompt(12)
     said = ids_of(answer(programmed, chosen, GenerationRequest(first, max_new_tokens=11)))
     assert said == ids_of(answer(plain, chosen, GenerationRequest(first, max_new_tokens=11)))
-    held = programmed._programmed
+    held = programmed._recorded
     for ids in ((*first, *said, *prompt(4, seed=3)), prompt(7, seed=5), prompt(40, seed=6)):
         request = GenerationRequest(ids, max_new_tokens=15)
         got = answer(programmed, chosen, request)
         plain._text = None
         assert ids_of(got) == ids_of(answer(plain, chosen, request))
-    assert programmed._programmed is held
+    assert programmed._recorded is held
 
 
 def test_an_answer_that_was_given_up_leaves_nothing_behind(tiny_model):
@@ -139,61 +139,24 @@ def test_a_stop_string_inside_a_window_is_not_learnt_beyond(tiny_model):
     assert ids_of(resumed) == ids_of(answer(plain, chosen, longer))
 
 
-def test_what_draws_at_random_or_is_not_checked_runs_the_plain_loop(tiny_model):
-    _, programmed = engines(tiny_model("llama")[0])
+def test_what_differs_from_window_to_window_is_no_program_of_whole_windows(tiny_model):
+    _, engine = engines(tiny_model("llama")[0])
+    greedy = GenerationRequest(prompt(), max_new_tokens=9)
     sampled = GenerationRequest(prompt(), max_new_tokens=9, sampling=SamplingSpec(temperature=1.0))
-    answer(programmed, profile("coarse", window=4), sampled)
-    answer(programmed, profile("coarse", enabled=False), GenerationRequest(prompt(), max_new_tokens=9))
-    answer(programmed, profile("coarse", refresh=2), GenerationRequest(prompt(), max_new_tokens=9))
-    assert programmed._programmed is None
-    assert isinstance(answer(programmed, profile("fine"), GenerationRequest(prompt(), max_new_tokens=9))[-1], Finished)
-    assert programmed._programmed is not None
-
-
-def test_windows_that_were_to_be_planned_keep_one_size_and_say_so(tiny_model):
-    plain, programmed = engines(tiny_model("llama")[0])
-    request = GenerationRequest(prompt(), max_new_tokens=50)
-    for _ in range(2):
-        got = answer(programmed, profile("coarse", window="auto"), request)
-        (planned,) = [event for event in got if isinstance(event, Planned)]
-        assert (planned.window, planned.size, planned.reason) == (1, 16, "a recorded program has one size")
-        steps = Counter(event.window for event in got if isinstance(event, Drafted))
-        assert set(steps.values()) == {15}
-    assert ids_of(got) == ids_of(answer(plain, profile("coarse", window=16), request))
-
-
-def test_a_program_looks_nothing_up_and_says_so(tiny_model):
-    plain, programmed = engines(tiny_model("llama")[0])
-    request = GenerationRequest(prompt(), max_new_tokens=50)
-    got = answer(programmed, profile("coarse", window=8, lookup=2), request)
-    (planned,) = [event for event in got if isinstance(event, Planned)]
-    assert (planned.size, planned.reason) == (8, "a recorded program looks nothing up")
-    assert ids_of(got) == ids_of(answer(plain, profile("coarse", window=8), request))
-    assert {event.source for event in got if isinstance(event, Drafted)} == {"draft"}
-    alone = profile("dense", accept="exact", window=8, lookup=2)
-    looked = answer(programmed, alone, request)
-    assert {event.source for event in looked if isinstance(event, Drafted)} <= {"lookup"}
-
-
-READS_BY_THE_HOST = {"_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "lift_fresh"}
-
-
-class Recording(TorchDispatchMode):
-    """Writes down every operation with the shapes and places of what it takes."""
-
-    def __init__(self, lasting):
-        super().__init__()
-        self.lasting = {tensor.untyped_storage().data_ptr(): number for number, tensor in enumerate(lasting)}
-        self.seen = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        assert name not in READS_BY_THE_HOST, f"{name} waits for the device"
-        tensors = [one for one in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
-        others = [one for one in torch.utils._pytree.tree_leaves((args, kwargs)) if not isinstance(one, torch.Tensor)]
-        places = [self.lasting.get(tensor.untyped_storage().data_ptr()) for tensor in tensors]
-        self.seen.append((name, [tuple(tensor.shape) for tensor in tensors], places, repr(others)))
-        return func(*args, **(kwargs or {}))
+    for chosen, request, whole in (
+        (profile("coarse", confidence=0.0), greedy, True),
+        (profile("dense"), greedy, True),
+        (profile("coarse", confidence=0.0), sampled, False),
+        (profile("coarse", confidence=0.5), greedy, False),
+        (profile("coarse", confidence=0.0, window="auto"), greedy, False),
+        (profile("coarse", confidence=0.0, lookup=2), greedy, False),
+        (profile("dense", lookup=2), greedy, False),
+        (profile("coarse", confidence=0.0, refresh=2), greedy, False),
+        (profile("coarse", confidence=0.0, enabled=False), greedy, False),
+        (profile("coarse", confidence=0.0, refresh=1), greedy, True),
+    ):
+        answer(engine, chosen, request)
+        assert isinstance(engine._recorded, ProgrammedLoop if whole else RecordedLoop), chosen
 
 
 @pytest.mark.parametrize("accept", ["exact", "likelihood"])
@@ -205,7 +168,7 @@ def test_a_window_does_the_same_whatever_the_text_and_never_waits(method, accept
     recorded = []
     for ids, limit in ((prompt(12), 9), (prompt(3, seed=2), 30), (prompt(50, seed=3), 4)):
         list(engine.generate(GenerationRequest(ids, max_new_tokens=limit)))
-        loop, cache = engine._programmed, engine._text.cache
+        loop, cache = engine._recorded, engine._text.cache
         loop._program.begin(ids[0], cache.lengths[0], limit, frozenset())
         with Recording([*loop._program.state, *cache.k, *cache.v]) as recording:
             loop._program.run()

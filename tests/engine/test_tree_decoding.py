@@ -235,12 +235,12 @@ def test_texts_of_a_batch_come_one_after_another_and_that_is_told(tiny_model):
     ("method", "more", "programs", "reason"),
     [
         ("coarse", {"window": "auto"}, False, "trees have one size"),
-        ("coarse", {}, True, "trees run as single passes, not as a recorded program"),
+        ("coarse", {}, True, "trees run kernel by kernel, not as recorded programs"),
         ("fine", {}, False, "trees compute all neurons of a fine draft"),
         ("coarse", {"lookup": 2}, False, "trees look up at their root only"),
         (
             "fine", {"window": "auto"}, True,
-            "trees have one size, run as single passes, not as a recorded program and compute all neurons "
+            "trees have one size, run kernel by kernel, not as recorded programs and compute all neurons "
             "of a fine draft",
         ),
     ],

@@ -38,7 +38,7 @@ class Clock:
             [_seconds(graph, count) for graph, count in zip(graphs, rounds, strict=True)]
             for _ in range(self._repetitions)
         ]
-        return [_spread(list(side)) for side in zip(*seconds, strict=True)]
+        return [spread(list(side)) for side in zip(*seconds, strict=True)]
 
     def copies(self, size: int) -> int:
         """How many weights of ``size`` bytes to take in turn, so that none is still in the L2 cache."""
@@ -79,7 +79,8 @@ def _once(call: Callable[[], object]) -> Times:
     return Times(seconds, seconds, seconds, 1)
 
 
-def _spread(values: list[float]) -> Times:
+def spread(values: list[float]) -> Times:
+    """What ``values`` in seconds amount to."""
     ordered = sorted(values)
     tenth = len(ordered) // 10
     return Times(statistics.median(ordered), ordered[tenth], ordered[-1 - tenth], len(ordered))

@@ -73,9 +73,9 @@ class Steps:
         self.statistic = NeuronStatistic(self.model.down_norms, 1)
         self.statistic.scores.uniform_()
         self.length = torch.tensor([context], device=self.device)
-        self._drafters = Drafters(self.model, _random_copy)
-        fits = divides(spec.hidden_size, GROUP) and divides(spec.intermediate_size, GROUP)
-        self._drafts = {name: one for name, one in DRAFTS.items() if one.precision == "native" or fits}
+        self.drafters = Drafters(self.model, _random_copy)
+        self.fits = divides(spec.hidden_size, GROUP) and divides(spec.intermediate_size, GROUP)
+        self._drafts = {name: one for name, one in DRAFTS.items() if one.precision == "native" or self.fits}
 
     def timed(self, clock: Clock, bandwidth: float) -> Iterator[StepTime]:
         """Time every kind of step, side by side."""
@@ -84,7 +84,7 @@ class Steps:
         }
         for name, spec in self._drafts.items():
             moved = step_bytes(self.shape, 1, self.context, *_moved(spec, self.shape))
-            kinds[f"{name} draft step"] = self._step(1, self._policy(spec), self._drafters.of(spec)), moved
+            kinds[f"{name} draft step"] = self._step(1, self._policy(spec), self.drafters.of(spec)), moved
         for tokens in self.checks:
             kinds[f"check of {tokens}"] = self._step(tokens, Watch()), step_bytes(self.shape, tokens, self.context)
         for name, spec in self._drafts.items():
@@ -99,7 +99,7 @@ class Steps:
         found = self._drafts[draft]
         spec = CorrectionSpec(enabled=True, window=self.size, accept="likelihood", confidence=0.0)
         program = WindowProgram(
-            self.model, self._drafters.of(found), self.cache, spec, self._policy(found), None, 1, self.size
+            self.model, self.drafters.of(found), self.cache, spec, self._policy(found), None, 1, self.size
         )
         program.begin(1, self.context, self.size - 1, frozenset())
 

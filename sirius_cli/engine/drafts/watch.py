@@ -23,6 +23,15 @@ class Watch:
             self._seen = []
         block.watched(x, lambda _, hidden: self._seen.append(hidden))
 
+    @property
+    def sight(self) -> torch.Tensor:
+        """All that the pass has shown, ``[L, T, F]``: to be looked at again later."""
+        return torch.stack(self._seen)
+
+    @sight.setter
+    def sight(self, seen: torch.Tensor) -> None:
+        self._seen = [*seen]
+
     def keep(self, tokens: list[int]) -> None:
         """Remember these tokens of the pass alone, in this order."""
         self._seen = [hidden[tokens] for hidden in self._seen]
@@ -33,7 +42,10 @@ class Watch:
         For each row of the pass, which had ``lengths[i]`` tokens, averaged over the first ``counts[i]`` of them:
         ``(sum h^2)^2 / (F sum h^4)``.
         """
-        return [tuple(map(_participation, layers)) for layers in self._squares(lengths, counts)]
+        means = [
+            torch.stack([_ratios(squares).mean() for squares in layers]) for layers in self._squares(lengths, counts)
+        ]
+        return [tuple(layers) for layers in torch.stack(means).tolist()]
 
     def activity_of_first(self, count: torch.Tensor) -> torch.Tensor:
         """As :meth:`activity` for a pass of one row, ``fp64[L]``, where only the device knows ``count[1]``."""
@@ -53,10 +65,6 @@ class Watch:
 def first(count: torch.Tensor, tokens: int) -> torch.Tensor:
     """``bool[tokens]``: the first ``count[1]`` of them."""
     return torch.arange(tokens, device=count.device) < count
-
-
-def _participation(squares: torch.Tensor) -> float:
-    return float(_ratios(squares).mean())
 
 
 def _ratios(squares: torch.Tensor) -> torch.Tensor:

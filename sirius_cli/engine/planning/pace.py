@@ -9,6 +9,7 @@ from sirius_cli.engine.drafts.policy import StepCost
 from sirius_cli.engine.planning.costs import Costs, ReadCosts, TimedCosts
 from sirius_cli.engine.planning.planner import Plan, Planner
 from sirius_cli.engine.planning.rates import Memory
+from sirius_cli.engine.planning.sizes import LONGEST
 from sirius_cli.engine.row import Row
 
 USUAL_WINDOW: Final = 16
@@ -132,7 +133,7 @@ def tree_pace(profile: Profile, *, others: bool, programs: bool) -> FixedPace:
     window = profile.correction.window
     left_out = ["have one size"] if window == "auto" else []
     left_out += ["take one text at a time"] if others else []
-    left_out += ["run as single passes, not as a recorded program"] if programs else []
+    left_out += ["run kernel by kernel, not as recorded programs"] if programs else []
     left_out += ["compute all neurons of a fine draft"] if profile.draft.method == "fine" else []
     left_out += ["look up at their root only"] if profile.looks_up else []
     reason = f"trees {_listed(left_out)}" if left_out else ""
@@ -149,10 +150,7 @@ def _listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
-def recorded_pace(profile: Profile) -> FixedPace:
-    """A recorded program does the same in every window: where more is asked of it, its plan says what it leaves out."""
+def longest_window(profile: Profile) -> int:
+    """The most tokens of a window, drafted ones and the newest committed."""
     window = profile.correction.window
-    left_out = ["has one size"] if window == "auto" else []
-    left_out += ["looks nothing up"] if profile.looks_up else []
-    reason = f"a recorded program {' and '.join(left_out)}" if left_out else ""
-    return FixedPace(USUAL_WINDOW if window == "auto" else window, reason)
+    return LONGEST if window == "auto" else window
