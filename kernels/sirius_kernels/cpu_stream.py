@@ -17,9 +17,10 @@ from sirius_kernels.cpu_llvm import LANES, MANY_REGISTERS, Emitter
 
 DOT_ROWS: Final = 4 if MANY_REGISTERS else 2
 """Rows that :func:`make_dots` reads side by side: times four tokens, their sums fill half of the registers."""
-_DOT_LANES: Final = 2 * LANES if MANY_REGISTERS else LANES
+_WIDE: Final = 2 * LANES if MANY_REGISTERS else LANES  # lanes of a register
+_LINE: Final = 16  # numbers of a cache line
 ADD_ROWS: Final = 8 if MANY_REGISTERS else 4  # that `add_rows` reads side by side, each in registers
-ADD_COLUMNS: Final = 2 * LANES  # its step along a row: one cache line
+ADD_COLUMNS: Final = 2 * _WIDE  # its step along a row: what a token's scale is loaded for serves two registers
 
 
 def make_dots(tokens: int) -> Callable[..., None]:
@@ -40,7 +41,7 @@ def make_dots(tokens: int) -> Callable[..., None]:
                 context.make_array(sig.args[i])(context, builder, args[i]).data for i in (0, 1, 3, 6, 7)
             )
             first, token, depth, step = (args[i] for i in (2, 4, 5, 8))
-            emit = Emitter(builder, _DOT_LANES)
+            emit = Emitter(builder, _WIDE)
             number, move = emit.number, emit.move
             streams = [move(rows, builder.load(move(at, first, number(r)))) for r in range(2 * DOT_ROWS)]
             numbers = [builder.add(token, number(t)) for t in range(tokens)]
@@ -48,8 +49,8 @@ def make_dots(tokens: int) -> Callable[..., None]:
             sums = [[emit.slot() for _ in vectors] for _ in range(DOT_ROWS)]
             for total in itertools.chain(*sums):
                 builder.store(emit.zeros(), total)
-            whole = emit.whole(depth, _DOT_LANES)
-            with emit.loop(number(0), whole, _DOT_LANES) as k:
+            whole = emit.whole(depth, _WIDE)
+            with emit.loop(number(0), whole, _WIDE) as k:
                 for stream in streams[DOT_ROWS:]:
                     emit.prefetch(move(stream, k))
                 values = [emit.load(move(vector, k)) for vector in vectors]
@@ -77,8 +78,8 @@ def add_rows(typingctx, rows, at, first, column, columns, scales, scale_at, scal
     """Add :data:`ADD_ROWS` weight rows, scaled for every token, to the tokens' sums.
 
     ``out[out_at + t * out_step + c] += sum_r scales[scale_at + r * scale_step + t] * rows[at[first + r] + column + c]``
-    for those rows r, ``tokens`` t and ``columns`` c (a multiple of 16), in elements of flat fp32 arrays. ``at`` is an
-    ``int64`` array; as many rows after these are fetched meanwhile.
+    for those rows r, ``tokens`` t and ``columns`` c (a multiple of :data:`ADD_COLUMNS`), in elements of flat fp32
+    arrays. ``at`` is an ``int64`` array; as many rows after these are fetched meanwhile.
     """
     index = types.intp
     signature = types.void(rows, at, index, index, index, scales, index, index, index, out, index, index)
@@ -86,21 +87,25 @@ def add_rows(typingctx, rows, at, first, column, columns, scales, scale_at, scal
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         rows, at, scales, out = (context.make_array(sig.args[i])(context, builder, args[i]).data for i in (0, 1, 5, 9))
         _, _, first, column, columns, _, scale_at, scale_step, tokens, _, out_at, out_step = args
-        emit = Emitter(builder, ADD_COLUMNS)
+        emit = Emitter(builder, _WIDE)
         starts = [builder.load(emit.move(at, first, emit.number(r))) for r in range(2 * ADD_ROWS)]
         streams = [emit.move(rows, start, column) for start in starts]
         factors = [emit.move(scales, scale_at, builder.mul(scale_step, emit.number(r))) for r in range(ADD_ROWS)]
         target = emit.move(out, out_at)
+        vectors = range(ADD_COLUMNS // _WIDE)
         with emit.loop(emit.number(0), columns, ADD_COLUMNS) as c:
             for stream in streams[ADD_ROWS:]:
-                emit.prefetch(emit.move(stream, c))
-            weights = [emit.load(emit.move(stream, c)) for stream in streams[:ADD_ROWS]]
+                for line in range(0, ADD_COLUMNS, _LINE):
+                    emit.prefetch(emit.move(stream, c, emit.number(line)))
+            weights = [[emit.load(emit.move(stream, c), v) for v in vectors] for stream in streams[:ADD_ROWS]]
             with emit.loop(emit.number(0), tokens, 1) as t:
                 sums = emit.move(target, builder.mul(t, out_step), c)
-                total = emit.load(sums)
-                for factor, weight in zip(factors, weights, strict=True):
-                    total = emit.fma(emit.broadcast(builder.load(emit.move(factor, t))), weight, total)
-                emit.store(total, sums)
+                totals = [emit.load(sums, v) for v in vectors]
+                for factor, row in zip(factors, weights, strict=True):
+                    scale = emit.broadcast(builder.load(emit.move(factor, t)))
+                    totals = [emit.fma(scale, weight, total) for weight, total in zip(row, totals, strict=True)]
+                for v, total in enumerate(totals):
+                    emit.store(total, sums, v)
         return context.get_dummy_value()
 
     return signature, codegen
