@@ -19,7 +19,7 @@ def unavailable_reason() -> str:
 def load(cache_dir: Path, threads: int) -> None:
     """Import every CPU kernel, to run on ``threads`` threads.
 
-    The first time compiles them for a minute or two, later times read them from ``cache_dir``. The cache is keyed
+    The first time compiles them for half a minute or more, later times read them from ``cache_dir``. The cache is keyed
     by the kernels' sources as well: numba looks at one file only, and kernels share code.
     """
     import numba
