@@ -84,6 +84,17 @@ Of each token ``x``, ``sizes`` and ``origins`` are what :func:`byte_vector` give
 """
 
 
+def _added_up(emit: Emitter, words: Any, lanes: int, *, neighbours: bool) -> Any:
+    """``words`` added up in ``lanes``: those side by side, or else those that are that many apart."""
+    while (count := words.type.count) > lanes:
+        if neighbours:
+            halves = range(0, count, 2), range(1, count, 2)
+        else:
+            halves = range(count // 2), range(count // 2, count)
+        words = emit.builder.add(*(emit.lanes_of(words, [*half]) for half in halves))
+    return words
+
+
 @intrinsic(prefer_literal=True)
 def _round_part(typingctx, bits, x, codes, further, sizes, origins):  # type: ignore[no-untyped-def]
     """Round 32 activations: what codes of ``bits``, a literal, need of them; arrays by their addresses.
@@ -103,15 +114,7 @@ def _round_part(typingctx, bits, x, codes, further, sizes, origins):  # type: ig
         factor = builder.select(builder.fcmp_ordered(">", largest, zero), builder.fdiv(highest, largest), zero)
         whole = emit.nearest(builder.fmul(values, emit.broadcast(factor)))
         few.store(few.broadcast(builder.fdiv(largest, highest)), pointers[1])
-        sums = whole
-        while sums.type.count > few.lanes:
-            half = sums.type.count // 2
-            pairs = (
-                ([*range(half)], [*range(half, 2 * half)])
-                if nibbles
-                else ([*range(0, 2 * half, 2)], [*range(1, 2 * half, 2)])
-            )
-            sums = builder.add(*(emit.lanes_of(sums, lanes) for lanes in pairs))
+        sums = _added_up(emit, whole, few.lanes, neighbours=not nibbles)
         raised = ir.Constant(sums.type, [-(MIDDLE if nibbles else _RAISED)] * few.lanes)
         few.store_words(builder.mul(sums, raised), pointers[2])
         if not nibbles:

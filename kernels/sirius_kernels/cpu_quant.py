@@ -48,6 +48,15 @@ def _format(bits: Bits, group: int) -> tuple[int, object]:
     return record.ctypes.data, (record, kernels)
 
 
+@njit(inline="always")  # division by what is known then
+def _over(weights, size):  # type: ignore[no-untyped-def]
+    """In which element of as many as ``size`` weights each of ``weights`` is."""
+    elements = np.empty_like(weights)
+    for i in range(len(weights)):
+        elements[i] = weights[i] // size
+    return elements
+
+
 def _products_of(bits: Bits, group: int) -> Any:
     packed = 8 if bits == 4 else 1  # codes in an element
 
@@ -57,9 +66,7 @@ def _products_of(bits: Bits, group: int) -> Any:
             codes, scales, starts, count, ahead, depth, x, sizes, origins, lanes, tokens, out, places, step,
         ) = apart(arguments, 14)  # fmt: skip
         first_weights, blocks = long_integers(starts, count + ahead), depth // BLOCK
-        code_at, scale_at = np.empty_like(first_weights), np.empty_like(first_weights)
-        for i in range(len(first_weights)):
-            code_at[i], scale_at[i] = first_weights[i] // packed, first_weights[i] // group
+        code_at, scale_at = _over(first_weights, packed), _over(first_weights, group)
         for first in range(0, count, ROWS):
             at, scales_of, result = (
                 address_of(code_at) + first * _ADDRESS,
@@ -92,9 +99,7 @@ def _add_of(bits: Bits, group: int) -> Any:
     def add(arguments, part, parts):  # type: ignore[no-untyped-def]
         codes, scales, starts, count, factors, out, width = apart(arguments, 7)
         first_weights, values, blocks = long_integers(starts, count + ADD_ROWS), floats(factors, count), width // BLOCK
-        code_at, scale_at, scaled = np.empty_like(first_weights), np.empty_like(first_weights), np.empty_like(values)
-        for i in range(len(first_weights)):
-            code_at[i], scale_at[i] = first_weights[i] // packed, first_weights[i] // group
+        code_at, scale_at, scaled = _over(first_weights, packed), _over(first_weights, group), np.empty_like(values)
         for i in range(count):
             scaled[i] = values[i] * span
         for first in range(0, count, ADD_ROWS):

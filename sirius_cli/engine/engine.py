@@ -26,7 +26,7 @@ from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
 from sirius_cli.engine.planning.pace import Experiences, FixedPace, Pace, longest_window, tree_pace, tree_slots
 from sirius_cli.engine.prefill import prefill_chunk
-from sirius_cli.engine.programmed import ProgrammedLoop
+from sirius_cli.engine.programmed import ProgrammedLoop, alike
 from sirius_cli.engine.random_weights import random_weights, shape_config, wordless
 from sirius_cli.engine.recorded import RecordedLoop
 from sirius_cli.engine.row import Row
@@ -304,7 +304,7 @@ class Engine(Measured):
         """
         if not self.programs or self.masked or self.profile.trees:
             return self._loop(text.cache, text.statistic, began)
-        kind = ProgrammedLoop if row.chooser.greedy and self._same_windows else RecordedLoop
+        kind = ProgrammedLoop if row.chooser.greedy and alike(self.profile) else RecordedLoop
         held = self._recorded
         if type(held) is not kind or held.cache is not text.cache or self._made_for != self.profile:
             held = self._recorded = self._recording(kind, text)
@@ -314,15 +314,6 @@ class Engine(Measured):
         else:
             held.restart(began, self._experiences.pace(self.profile, self.draft_cost, timed=True))
         return held
-
-    @property
-    def _same_windows(self) -> bool:
-        """Whether every window does the same, whatever the tokens turn out to be: a program does."""
-        profile, correction = self.profile, self.profile.correction
-        if profile.draft.native_dense:
-            return not profile.looks_up
-        planned = correction.window == "auto" or correction.confidence > 0.0 or profile.draft.refresh > 1
-        return correction.enabled and not planned and not profile.looks_up
 
     def _recording(self, kind: type[ProgrammedLoop] | type[RecordedLoop], text: Text) -> ProgrammedLoop | RecordedLoop:
         profile = self.profile

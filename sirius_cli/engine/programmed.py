@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from time import perf_counter
 
 from sirius_cli.core.events import StepEvent
-from sirius_cli.core.profile import CorrectionSpec
+from sirius_cli.core.profile import CorrectionSpec, Profile
 from sirius_cli.engine.correction import CorrectionLoop
 from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
@@ -87,3 +87,14 @@ class ProgrammedLoop(CorrectionLoop):
     def _learn(self, rows: list[Row], lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
         """The program has learnt already."""
         return [self._activity]
+
+
+def alike(profile: Profile) -> bool:
+    """Whether all windows of a greedy text do the same, whatever its tokens turn out to be: a program does."""
+    draft, correction = profile.draft, profile.correction
+    if profile.looks_up:
+        return False
+    if draft.native_dense:
+        return True
+    varies = correction.window == "auto" or correction.confidence > 0.0 or draft.refresh > 1
+    return correction.enabled and not varies

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from engines import ids_of, make_engine, profile, prompt, tokens_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from recordings import Recording
 
@@ -11,9 +11,10 @@ from sirius_cli.core.events import Checked, Drafted, Planned, Prefilled
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.drafts.watch import Watch
+from sirius_cli.engine.programmed import alike
 from sirius_cli.engine.recorded import RecordedLoop, RecordedPass
 
-fuzz = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def engines(folder, **options):
@@ -63,6 +64,7 @@ def test_the_same_as_the_plain_loop(
         enabled=enabled, plan_for="read",
     )  # fmt: skip
     sampling = SamplingSpec(temperature=temperature, seed=seed)
+    assume(temperature > 0.0 or not alike(chosen))  # else whole windows are programs
     request = GenerationRequest(prompt(length, seed), max_new_tokens=limit, sampling=sampling)
     (expected, sure), (got, ours) = (told(answer(engine, chosen, request)) for engine in (plain, recorded))
     assert got == expected
