@@ -174,7 +174,7 @@ def _pack(arguments, part, parts):  # type: ignore[no-untyped-def]
 def pack(x, tokens, filled, lanes, depth, threads):  # type: ignore[no-untyped-def]
     """``x[tokens, filled]`` -> ``[groups, depth, lanes]``: tokens side by side, for tiles to load as vectors.
 
-    Padded by zeros; ``x`` by its address, as what is returned.
+    A flat array, padded by zeros; ``x`` by its address.
     """
     packed = np.empty((tokens + lanes - 1) // lanes * depth * lanes, np.float32)
     in_parts(_pack(), together((x, tokens, filled, lanes, depth, address_of(packed))), threads)

@@ -67,11 +67,23 @@ def prompt(length: int = 9, seed: int = 0) -> tuple[int, ...]:
     return tuple(random_tokens(1, length, seed=seed)[0].tolist())
 
 
+def plain_and_programmed(folder: Path, **options: Any) -> tuple[Engine, Engine]:
+    """Two alike, of which the second runs programs."""
+    plain, programmed = make_engine(folder, **options), make_engine(folder, **options)
+    programmed.programs = True
+    return plain, programmed
+
+
+def answer(engine: Engine, chosen: Profile, request: GenerationRequest) -> list[StepEvent]:
+    """The answer by ``chosen``."""
+    engine.profile = chosen
+    return list(engine.generate(request))
+
+
 def generate(engine: Engine, chosen: Profile, request: GenerationRequest) -> list[StepEvent]:
     """The answer by ``chosen``, nothing of an earlier text used again."""
-    engine.profile = chosen
     engine._text = None
-    return list(engine.generate(request))
+    return answer(engine, chosen, request)
 
 
 def tokens_of(events: Iterable[StepEvent], row: int = 0) -> list[CommittedToken]:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from engines import ids_of, make_engine, profile, prompt, text_of, tokens_of
+from engines import answer, ids_of, plain_and_programmed, profile, prompt, text_of, tokens_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recordings import Recording
@@ -15,18 +15,6 @@ from sirius_cli.engine.programmed import ProgrammedLoop
 from sirius_cli.engine.recorded import RecordedLoop
 
 fuzz = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def engines(folder, **options):
-    """A plain engine and one that runs programs."""
-    plain, programmed = make_engine(folder, **options), make_engine(folder, **options)
-    programmed.programs = True
-    return plain, programmed
-
-
-def answer(engine, chosen, request):
-    engine.profile = chosen
-    return list(engine.generate(request))
 
 
 def checks_of(events):
@@ -58,7 +46,7 @@ def test_the_same_tokens_as_the_plain_loop(
     method, accept, window, keep, length, limit, eos, ignore_eos, stops, refresh, compiled, seed, tiny_model
 ):
     ops = Ops("numba", "test") if compiled else torch_ops()
-    plain, programmed = engines(tiny_model("llama")[0], eos=eos, ops=ops)
+    plain, programmed = plain_and_programmed(tiny_model("llama")[0], eos=eos, ops=ops)
     chosen = profile(method, keep=keep, accept=accept, window=window, confidence=0.0, refresh=refresh, decay=0.8)
     request = GenerationRequest(
         prompt(length, seed), max_new_tokens=limit, ignore_eos=ignore_eos, stop=tuple(stops)
@@ -88,7 +76,7 @@ def test_the_same_tokens_as_the_plain_loop(
 
 @pytest.mark.parametrize("name", ["gemma2", "qwen3", "opt", "mistral"])
 def test_other_families(name, tiny_model):
-    plain, programmed = engines(tiny_model(name)[0])
+    plain, programmed = plain_and_programmed(tiny_model(name)[0])
     request = GenerationRequest(prompt(), max_new_tokens=30)
     chosen = profile("fine", keep=0.6, window=5, confidence=0.0)
     assert ids_of(answer(programmed, chosen, request)) == ids_of(answer(plain, chosen, request))
@@ -96,7 +84,7 @@ def test_other_families(name, tiny_model):
 
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
 def test_one_program_serves_a_conversation_and_other_prompts(method, tiny_model):
-    plain, programmed = engines(tiny_model("llama")[0])
+    plain, programmed = plain_and_programmed(tiny_model("llama")[0])
     chosen = profile(method, window=5, confidence=0.0)
     first = prompt(12)
     said = ids_of(answer(programmed, chosen, GenerationRequest(first, max_new_tokens=11)))
@@ -111,7 +99,7 @@ def test_one_program_serves_a_conversation_and_other_prompts(method, tiny_model)
 
 
 def test_an_answer_that_was_given_up_leaves_nothing_behind(tiny_model):
-    plain, programmed = engines(tiny_model("llama")[0])
+    plain, programmed = plain_and_programmed(tiny_model("llama")[0])
     chosen = profile("coarse", window=5, confidence=0.0)
     programmed.profile = chosen
     events = programmed.generate(GenerationRequest(prompt(12), max_new_tokens=40))
@@ -125,7 +113,7 @@ def test_an_answer_that_was_given_up_leaves_nothing_behind(tiny_model):
 
 def test_a_stop_string_inside_a_window_is_not_learnt_beyond(tiny_model):
     """What a window read beyond a stop string is in the statistic, so the next prompt begins behind the prompt."""
-    plain, programmed = engines(tiny_model("llama")[0])
+    plain, programmed = plain_and_programmed(tiny_model("llama")[0])
     chosen = profile("coarse", keep=1.0, window=9, confidence=0.0)
     whole = text_of(answer(plain, chosen, GenerationRequest(prompt(12), max_new_tokens=40)))
     request = GenerationRequest(prompt(12), max_new_tokens=40, stop=(whole[3:5],))
@@ -140,7 +128,7 @@ def test_a_stop_string_inside_a_window_is_not_learnt_beyond(tiny_model):
 
 
 def test_what_differs_from_window_to_window_is_no_program_of_whole_windows(tiny_model):
-    _, engine = engines(tiny_model("llama")[0])
+    _, engine = plain_and_programmed(tiny_model("llama")[0])
     greedy = GenerationRequest(prompt(), max_new_tokens=9)
     sampled = GenerationRequest(prompt(), max_new_tokens=9, sampling=SamplingSpec(temperature=1.0))
     for chosen, request, whole in (
@@ -163,7 +151,7 @@ def test_what_differs_from_window_to_window_is_no_program_of_whole_windows(tiny_
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
 def test_a_window_does_the_same_whatever_the_text_and_never_waits(method, accept, tiny_model):
     """The conditions of a CUDA graph: the same operations on the same memory, and no look at the results."""
-    _, engine = engines(tiny_model("llama")[0])
+    _, engine = plain_and_programmed(tiny_model("llama")[0])
     engine.profile = profile(method, accept=accept, window=6, confidence=0.0, refresh=1, decay=0.5)
     recorded = []
     for ids, limit in ((prompt(12), 9), (prompt(3, seed=2), 30), (prompt(50, seed=3), 4)):

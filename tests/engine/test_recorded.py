@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from engines import ids_of, make_engine, profile, prompt, tokens_of
+from engines import answer, ids_of, plain_and_programmed, profile, prompt, tokens_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from recordings import Recording
@@ -15,18 +15,6 @@ from sirius_cli.engine.programmed import alike
 from sirius_cli.engine.recorded import RecordedLoop, RecordedPass
 
 fuzz = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def engines(folder, **options):
-    """A plain engine and one that runs programs."""
-    plain, recorded = make_engine(folder, **options), make_engine(folder, **options)
-    recorded.programs = True
-    return plain, recorded
-
-
-def answer(engine, chosen, request):
-    engine.profile = chosen
-    return list(engine.generate(request))
 
 
 def told(events):
@@ -58,7 +46,7 @@ def test_the_same_as_the_plain_loop(
     method, accept, window, confidence, lookup, refresh, enabled, temperature, length, limit, compiled, seed, tiny_model
 ):
     ops = Ops("numba", "test") if compiled else torch_ops()
-    plain, recorded = engines(tiny_model("llama")[0], ops=ops)
+    plain, recorded = plain_and_programmed(tiny_model("llama")[0], ops=ops)
     chosen = profile(
         method, accept=accept, window=window, confidence=confidence, lookup=lookup, refresh=refresh, decay=0.8,
         enabled=enabled, plan_for="read",
@@ -73,7 +61,7 @@ def test_the_same_as_the_plain_loop(
 
 
 def test_one_loop_serves_a_conversation_and_other_prompts(tiny_model):
-    plain, recorded = engines(tiny_model("llama")[0])
+    plain, recorded = plain_and_programmed(tiny_model("llama")[0])
     chosen = profile("coarse", window=5, confidence=0.2, refresh=2, lookup=2)
     said = ids_of(answer(recorded, chosen, GenerationRequest(prompt(12), max_new_tokens=11)))
     held = recorded._recorded
@@ -87,7 +75,7 @@ def test_one_loop_serves_a_conversation_and_other_prompts(tiny_model):
 
 
 def test_an_answer_that_was_given_up_leaves_nothing_behind(tiny_model):
-    plain, recorded = engines(tiny_model("llama")[0])
+    plain, recorded = plain_and_programmed(tiny_model("llama")[0])
     recorded.profile = chosen = profile("coarse", window="auto", confidence=0.2, plan_for="read")
     events = recorded.generate(GenerationRequest(prompt(12), max_new_tokens=40))
     for event in events:
@@ -99,7 +87,7 @@ def test_an_answer_that_was_given_up_leaves_nothing_behind(tiny_model):
 
 
 def test_preparing_leaves_the_text_alone(tiny_model):
-    plain, recorded = engines(tiny_model("llama")[0])
+    plain, recorded = plain_and_programmed(tiny_model("llama")[0])
     chosen, request = profile("fine", confidence=0.2), GenerationRequest(prompt(12), max_new_tokens=20)
     recorded.profile = chosen
     events = []
@@ -113,7 +101,7 @@ def test_preparing_leaves_the_text_alone(tiny_model):
 
 
 def test_where_there_is_no_room_for_padding_a_pass_is_run_as_it_is(tiny_model):
-    plain, recorded = engines(tiny_model("opt")[0])  # whose positions are a table
+    plain, recorded = plain_and_programmed(tiny_model("opt")[0])  # whose positions are a table
     chosen = profile("fine", accept="exact", window=12, confidence=0.1)
     request = GenerationRequest(prompt(plain.context - 30), max_new_tokens=500)
     assert told(answer(recorded, chosen, request))[0] == told(answer(plain, chosen, request))[0]
@@ -128,7 +116,7 @@ def test_where_there_is_no_room_for_padding_a_pass_is_run_as_it_is(tiny_model):
 @pytest.mark.parametrize("method", ["dense", "coarse", "fine"])
 def test_a_pass_does_the_same_whatever_the_text_and_never_waits(method, tiny_model):
     """The conditions of a CUDA graph: the same operations on the same memory, and no look at the results."""
-    _, engine = engines(tiny_model("llama-blocks")[0])
+    _, engine = plain_and_programmed(tiny_model("llama-blocks")[0])
     engine.profile = profile(method, precision="int8", lookup=2, confidence=0.3)
     list(engine.generate(GenerationRequest(prompt(60), max_new_tokens=9)))
     loop, cache = engine._recorded, engine._text.cache

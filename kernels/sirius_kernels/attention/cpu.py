@@ -200,9 +200,10 @@ def _attend_block(  # type: ignore[no-untyped-def]
         keys, begin + np.minimum(np.arange(seen + MOST_ROWS), seen - 1) * width, seen, packed, width, lanes, scores
     )
     _cap(scores, softcap)
-    for lane in range(count if tree.shape[0] else 0):
+    if tree.shape[0]:
         root = _root(position, tree)
-        _hide(scores, lanes, lane, lowest, root, end, tree[(first + lane) // group], window)
+        for lane in range(count):
+            _hide(scores, lanes, lane, lowest, root, end, tree[(first + lane) // group], window)
     weights, mixed = np.empty(lanes * seen, np.float32), np.empty(count * width, np.float32)
     _softmax(scores, seen, lanes, lowest, firsts, lasts, weights)
     _mix_values(weights, np.arange(count) * seen, seen, count, values, begin, width, mixed)
