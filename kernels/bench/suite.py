@@ -43,7 +43,7 @@ from sirius_kernels.device import device_info  # noqa: E402
 from sirius_kernels.traffic import LLAMA_8B, QWEN_1_5B, StepShape  # noqa: E402
 
 ADVANCE = 15.2  # tokens that a window of 16 commits: Zhou et al., arXiv 2409.03856, coarse drafts of an 8B model
-TOY = StepShape(1, 64, 64, 2, 4, 2, 16, 101, 4)
+TOY = StepShape(1, 64, 64, 2, 4, 2, 16, 37, 4)
 MODELS = ("qwen2.5-1.5b", "llama-3.1-8b")
 
 

@@ -17,10 +17,11 @@ from sirius_cli.engine.drafts.lookup import Lookup
 from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.drafts.watch import Watch
-from sirius_cli.engine.forward import finished, run_rows
+from sirius_cli.engine.forward import finished
 from sirius_cli.engine.kv_cache import KVCache
-from sirius_cli.engine.models.decoder import Decoder, MlpRunner, dense_mlp
+from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.outcome import Outcome, outcome_of
+from sirius_cli.engine.passes import Passes
 from sirius_cli.engine.planning.pace import Pace
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.sampling import certain, likeliest, token_probabilities
@@ -85,7 +86,7 @@ class CorrectionLoop:
 
     ``lookup`` is the shortest match, in tokens, after which a row's text is drafted on without a step; 0 is never.
     ``model`` checks, ``drafter`` drafts: the same model, or one over a copy of its weights in fewer bits. ``pace``
-    sizes the windows.
+    sizes the windows, ``passes`` run them over the ``cache``.
 
     Rows that have been prefilled may join at any time, once :meth:`prepare` has seen them. Each keeps its own pace:
     while one is checked, others draft.
@@ -100,6 +101,7 @@ class CorrectionLoop:
     statistic: NeuronStatistic | None
     began: float
     pace: Pace
+    passes: Passes
     lookup: int = 0
 
     def __post_init__(self) -> None:
@@ -114,13 +116,34 @@ class CorrectionLoop:
         """The rows that have not finished."""
         return [draft.row for draft in self._drafts]
 
-    def prepare(self, row: Row) -> None:
-        """Do what has to be done once before ``row``, which has been prefilled, can be decoded: here nothing."""
+    def restart(self, began: float, pace: Pace) -> None:
+        """Forget the rows of an answer that was given up; ``began`` is when the next one did, ``pace`` its own."""
+        self._drafts, self._news, self.began, self.pace = [], [], began, pace
+
+    @torch.inference_mode()
+    def prepare(self, row: Row, longest: int) -> None:
+        """Do what has to be done once before windows of up to ``longest`` tokens of ``row``, which has been prefilled.
+
+        That is no part of decoding, and must not be timed as such.
+        """
+        if self.policy is not None:
+            self.policy.begin(row.place)
+            self._prepare_drafts(self.policy)
+            self.passes.prepare_choice(self.policy)
+        if not self._alone:
+            self._prepare_checks(longest)
+
+    def _prepare_drafts(self, policy: DraftPolicy) -> None:
+        self.passes.prepare(self.drafter, policy, 1)
+
+    def _prepare_checks(self, longest: int) -> None:
+        if self.pace.plans:
+            self.passes.prepare(self.model, self.statistic or dense_mlp, 1)
+        drafts = self.policy is not None or self.lookup > 0
+        self.passes.prepare(self.model, self._watch or dense_mlp, longest if drafts else 1)
 
     def join(self, row: Row) -> None:
         """Decode ``row`` from the next step on."""
-        if self.policy is not None:
-            self.policy.begin(row.place)
         row.lookup = Lookup(self.lookup) if self.lookup else None
         self._drafts.append(self._next(row))
 
@@ -189,7 +212,7 @@ class CorrectionLoop:
         starts = [self.cache.lengths[draft.row.place] + len(draft.ids) for draft in drafts]
         self.policy.focus(places)
         newest = [draft.window[-1:] for draft in drafts]
-        logits = self._pass(self.drafter, places, newest, starts, self.policy)
+        logits = self.passes.run(self.drafter, places, newest, starts, self.policy)
         greedy = all(draft.row.chooser.greedy for draft in drafts)
         chosen = likeliest(logits) if greedy else _drawn(drafts, logits)
         for draft, (token, probability) in zip(drafts, chosen, strict=True):
@@ -215,7 +238,7 @@ class CorrectionLoop:
         places = [draft.row.place for draft in drafts]
         starts = [self.cache.lengths[place] for place in places]
         mlp = self.statistic if self._bare([draft.row for draft in drafts]) else self._watch
-        logits = finished(self._pass(self.model, places, windows, starts, mlp or dense_mlp))
+        logits = finished(self.passes.run(self.model, places, windows, starts, mlp or dense_mlp))
         seconds = perf_counter() - start
         outcomes = [
             self._outcome(draft, dense)
@@ -224,12 +247,6 @@ class CorrectionLoop:
         events = self._settle([draft.row for draft in drafts], outcomes, [*map(len, windows)], seconds)
         self.pace.checked(sum(map(len, windows)), perf_counter() - start)
         return events
-
-    def _pass(
-        self, model: Decoder, places: list[int], windows: list[list[int]], starts: list[int], mlp: MlpRunner
-    ) -> torch.Tensor:
-        """The logits after every token of ``windows``; see :func:`run_rows`."""
-        return run_rows(model, self.cache, places, windows, starts, mlp)
 
     def _bare(self, rows: list[Row]) -> bool:
         """Whether the pass is planned to be dense decoding: then it must cost no more than that."""
@@ -263,16 +280,13 @@ class CorrectionLoop:
         """What the check showed of the neurons on the committed tokens: by row, the activity of each layer."""
         places, bare = [row.place for row in rows], self._bare(rows)
         activity: list[tuple[float, ...]] = [()] * len(rows)
-        if self._watch is not None and not bare:
-            activity = self._watch.activity(lengths, counts)
         if self.statistic is not None and bare:
             self.statistic.fold_later(places)
-        elif self.statistic is not None:
-            self.statistic.fold(places, lengths, counts)
-        if self.policy is not None:
-            for row in rows:
-                if not self._bare([row]):  # also where others of the pass were drafted
-                    self.policy.checked(row.place)
+        elif self._watch is not None and not bare:
+            activity = self.passes.learn(self._watch, places, lengths, counts)
+        for row in rows:
+            if self.policy is not None and not self._bare([row]):  # also where others of the pass were drafted
+                self.passes.checked(self.policy, row.place)
         return activity
 
     def _drafted(self, row: Row, token: int, probability: float, seconds: float) -> Drafted:

@@ -13,28 +13,25 @@ from sirius_cli.core.profile import Profile
 from sirius_cli.core.request import GenerationRequest
 from sirius_cli.engine.correction import CorrectionLoop
 from sirius_cli.engine.device import Placement, place
-from sirius_cli.engine.drafts import make_policy
 from sirius_cli.engine.drafts.making import quantise
-from sirius_cli.engine.drafts.policy import DraftPolicy, keeps_of
+from sirius_cli.engine.drafts.policy import keeps_of
 from sirius_cli.engine.drafts.quantised import CopyMaker, Drafters, expect_memory
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.kv_cache import KVCache
-from sirius_cli.engine.measured import Measured
+from sirius_cli.engine.loops import Loops
 from sirius_cli.engine.memory import free_bytes
 from sirius_cli.engine.models.counts import parameter_counts
 from sirius_cli.engine.models.decoder import Decoder, dense_mlp
 from sirius_cli.engine.models.families import read_config
-from sirius_cli.engine.planning.pace import Experiences, FixedPace, Pace, longest_window, tree_pace, tree_slots
+from sirius_cli.engine.planning.pace import Experiences, longest_window, tree_slots
 from sirius_cli.engine.prefill import prefill_chunk
-from sirius_cli.engine.programmed import ProgrammedLoop, alike
+from sirius_cli.engine.programmed import ProgrammedLoop
 from sirius_cli.engine.random_weights import random_weights, shape_config, wordless
-from sirius_cli.engine.recorded import RecordedLoop
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.sampling import token_probabilities
 from sirius_cli.engine.scoring import Score, score_behind
 from sirius_cli.engine.text import Text
 from sirius_cli.engine.tokens import Tokens
-from sirius_cli.engine.trees.loop import TreeLoop
 from sirius_cli.engine.weights import load_weights
 from sirius_cli.errors import UsageError
 
@@ -59,7 +56,7 @@ def _loaded(name: str, placement: Placement, model: Decoder, start: float) -> Lo
     )
 
 
-class Engine(Measured):
+class Engine(Loops):
     """One model in memory. ``profile`` may be changed between generations.
 
     ``masked`` runs drafts through the masked oracle instead of skipping weights: same tokens, no gain; for proofs.
@@ -87,8 +84,8 @@ class Engine(Measured):
         self.counts = parameter_counts(model.config)
         self._placement = placement
         self.programs = placement.device.type == "cuda"
-        self._recorded: ProgrammedLoop | RecordedLoop | None = None
-        self._made_for: Profile | None = None
+        self._recorded: CorrectionLoop | None = None
+        self._made_for: tuple[Profile, bool] | None = None
         self._text: Text | None = None
         self._prefix: Text | None = None
 
@@ -240,7 +237,7 @@ class Engine(Measured):
             return
         now = perf_counter()
         yield Prefilled(row.index, now - loop.began, len(row.ids), reused, now - start)
-        loop.prepare(row)
+        loop.prepare(row, longest_window(self.profile))
         yield self._first_token(row, logits, loop.began)
         if row.live:
             loop.join(row)
@@ -275,55 +272,6 @@ class Engine(Measured):
             logits = prefill_chunk(self.model, cache, row, statistic)
             if logits is not None:
                 return logits
-
-    def _policy(self, statistic: NeuronStatistic | None, rows: int, *, masked: bool) -> DraftPolicy | None:
-        neurons = self.model.config.intermediate_size
-        return make_policy(
-            self.profile.draft, statistic, neurons, rows, self.counts, self.draft_sizes, self.model.ops, masked=masked
-        )
-
-    def _loop(
-        self, cache: KVCache, statistic: NeuronStatistic | None, began: float, *, texts: int = 0
-    ) -> CorrectionLoop:
-        """The plain loop, or that of trees. ``texts`` of a batch (0: no batch) have no own time: planned for reads."""
-        profile, draft = self.profile, self.profile.draft
-        policy = self._policy(statistic, len(cache.lengths), masked=self.masked or profile.masks_drafts)
-        drafter, correction = self.drafters.of(draft), profile.correction
-        parts = (self.model, drafter, self.tokens, cache, correction, policy, statistic, began)
-        lookup = draft.lookup if profile.looks_up else 0
-        if profile.trees:
-            pace: Pace = tree_pace(profile, others=texts > 1, programs=self.programs and not texts)
-            return TreeLoop(*parts, pace, lookup, draft.tree_width, draft.tree_split)
-        pace = self._experiences.pace(profile, self.draft_cost, timed=not texts)
-        return CorrectionLoop(*parts, pace, lookup)
-
-    def _loop_of(self, row: Row, text: Text, began: float) -> CorrectionLoop:
-        """The loop for one text; where programs pay, one that runs whole windows, or else single passes, as programs.
-
-        A program belongs to its buffers, so it is kept for the next prompt of the same profile and cache.
-        """
-        if not self.programs or self.masked or self.profile.trees:
-            return self._loop(text.cache, text.statistic, began)
-        kind = ProgrammedLoop if row.chooser.greedy and alike(self.profile) else RecordedLoop
-        held = self._recorded
-        if type(held) is not kind or held.cache is not text.cache or self._made_for != self.profile:
-            held = self._recorded = self._recording(kind, text)
-            self._made_for = self.profile
-        if isinstance(held, ProgrammedLoop):
-            held.restart(began)
-        else:
-            held.restart(began, self._experiences.pace(self.profile, self.draft_cost, timed=True))
-        return held
-
-    def _recording(self, kind: type[ProgrammedLoop] | type[RecordedLoop], text: Text) -> ProgrammedLoop | RecordedLoop:
-        profile = self.profile
-        policy = self._policy(text.statistic, 1, masked=False)
-        parts = (self.model, self.drafters.of(profile.draft), self.tokens, text.cache, profile.correction, policy)
-        size = longest_window(profile)
-        if kind is ProgrammedLoop:
-            return ProgrammedLoop(*parts, text.statistic, FixedPace(size if policy is not None else 1))
-        lookup = profile.draft.lookup if profile.looks_up else 0
-        return RecordedLoop(*parts, text.statistic, 0.0, FixedPace(size), lookup, longest=size)
 
     def _row(self, index: int, request: GenerationRequest) -> Row:
         length = len(request.prompt_ids)
@@ -363,8 +311,9 @@ class Engine(Measured):
 
     @property
     def _beside(self) -> int:
-        """How many slots a text needs beyond its tokens."""
-        return tree_slots(self.profile) if self.profile.trees else 0
+        """How many slots a text needs beyond its tokens; recorded passes are padded."""
+        beside = tree_slots(self.profile) if self.profile.trees else 0
+        return beside + (longest_window(self.profile) if self._records else 0)
 
     @property
     def _learns(self) -> bool:
@@ -375,9 +324,8 @@ class Engine(Measured):
 
         A program's windows are never cut short, and its cache is made large enough to serve later prompts as well.
         """
-        if not self.programs or self.profile.trees:
-            return tokens + self._beside
-        return max(_LEAST_SLOTS, 1 << (tokens + longest_window(self.profile) - 1).bit_length())
+        need = tokens + self._beside
+        return max(_LEAST_SLOTS, 1 << (need - 1).bit_length()) if self._records else need
 
     def _places(self, longest: int) -> int:
         """How many texts of ``longest`` tokens to work on side by side."""

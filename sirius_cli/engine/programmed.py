@@ -10,7 +10,8 @@ from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.statistic import NeuronStatistic
 from sirius_cli.engine.kv_cache import KVCache
 from sirius_cli.engine.models.decoder import Decoder
-from sirius_cli.engine.planning.pace import FixedPace
+from sirius_cli.engine.passes import LaunchedPasses
+from sirius_cli.engine.planning.pace import FixedPace, Pace
 from sirius_cli.engine.replay import Replay
 from sirius_cli.engine.row import Row
 from sirius_cli.engine.tokens import Tokens
@@ -38,18 +39,21 @@ class ProgrammedLoop(CorrectionLoop):
         statistic: NeuronStatistic | None,
         pace: FixedPace,
     ) -> None:
-        super().__init__(model, drafter, tokens, cache, spec, policy, statistic, perf_counter(), pace)
+        super().__init__(
+            model, drafter, tokens, cache, spec, policy, statistic, perf_counter(), pace, LaunchedPasses(cache)
+        )
         self._program = WindowProgram(model, drafter, cache, spec, policy, statistic, len(tokens.eos_ids), pace.size)
         self._replay = Replay(self._program.run, self._program.state)
         self._activity: tuple[float, ...] = ()
         self.overshot = False
 
-    def restart(self, began: float) -> None:
-        """Forget the rows of an answer that was given up; ``began`` is when the next one did."""
-        self._drafts, self._news, self.began, self.overshot = [], [], began, False
+    def restart(self, began: float, pace: Pace) -> None:
+        """As for all loops; the program's windows keep their size."""
+        super().restart(began, self.pace)
+        self.overshot = False
 
-    def prepare(self, row: Row) -> None:
-        """Let a GPU record the program, unless it has: that is no part of decoding, and must not be timed as such."""
+    def prepare(self, row: Row, longest: int) -> None:
+        """Let a GPU record the program, unless it has."""
         if self.policy is not None:
             self.policy.begin(row.place)
         self._program.begin(row.ids[-1], self.cache.lengths[row.place], 0, row.eos_ids)
@@ -92,7 +96,7 @@ class ProgrammedLoop(CorrectionLoop):
 def alike(profile: Profile) -> bool:
     """Whether all windows of a greedy text do the same, whatever its tokens turn out to be: a program does."""
     draft, correction = profile.draft, profile.correction
-    if profile.looks_up:
+    if profile.looks_up or profile.trees:
         return False
     if draft.native_dense:
         return True

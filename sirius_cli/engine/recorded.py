@@ -1,111 +1,226 @@
-"""The correction loop over passes that a GPU records once: for windows that depend on what tokens turn out to be.
+"""What a GPU records once and replays where windows depend on what tokens turn out to be: passes, and what they teach.
 
 A pass is hundreds of launches, which take the host longer than the GPU takes to run them. A whole window as one program
 (:mod:`sirius_cli.engine.programmed`) spares the most, but it can neither look anything up, nor end a draft in doubt,
-nor sample, nor change its size. This loop can: it asks the GPU once a pass what the tokens are.
+nor sample, nor change its size, nor grow a tree, nor work on several texts. The plain loops do all of that over these
+recordings: they ask the GPU once a pass what the tokens are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Final
 
 import torch
 
-from sirius_cli.engine.correction import CorrectionLoop
+from sirius_cli.engine.drafts.policy import DraftPolicy
 from sirius_cli.engine.drafts.watch import Watch
+from sirius_cli.engine.forward import run_rows
 from sirius_cli.engine.kv_cache import KVCache
-from sirius_cli.engine.models.decoder import Decoder, MlpRunner, dense_mlp
-from sirius_cli.engine.planning.pace import Pace
-from sirius_cli.engine.replay import Replay
-from sirius_cli.engine.row import Row
+from sirius_cli.engine.models.decoder import Decoder, MlpRunner
+from sirius_cli.engine.replay import GraphMemory, Replay
 
-_SIZES: Final = (1, 2, 4, 8, 16, 32)
-"""Passes of other sizes are padded: that costs a GPU next to nothing, and each size has to be recorded."""
+_MOST_TOKENS: Final = 128  # of a recorded pass; launching one of more takes no longer than it runs
 
 
-@dataclass
-class RecordedLoop(CorrectionLoop):
-    """Decodes one row at a time; it may serve one text after another, as long as their ``cache`` is the same.
+class Recordings:
+    """The recorded passes over one ``cache``, by shape. Smaller ones are padded: that costs a GPU next to nothing.
 
-    Windows of up to ``longest`` tokens are recorded before decoding begins, longer ones when they turn up.
+    ``path`` is the length of the longest path of a tree, in tokens; 0 where there are no trees.
     """
 
-    longest: int = _SIZES[-1]
+    def __init__(self, cache: KVCache, path: int = 0) -> None:
+        self._cache, self._path = cache, path
+        self._memory = GraphMemory()
+        self._passes: dict[tuple[Decoder, MlpRunner, int, int, int], RecordedPass] = {}
+        self._lessons: dict[tuple[Watch, int], RecordedLesson] = {}
+        self._choices: dict[DraftPolicy, Replay[None]] = {}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._passes: dict[tuple[Decoder, MlpRunner, int], RecordedPass] = {}
+    @property
+    def _several(self) -> bool:
+        return len(self._cache.lengths) > 1
 
-    def restart(self, began: float, pace: Pace) -> None:
-        """Forget the rows of an answer that was given up; ``began`` is when the next one did, ``pace`` its own."""
-        self._drafts, self._news, self.began, self.pace = [], [], began, pace
+    def prepare(self, model: Decoder, mlp: MlpRunner, steps: int, *, tree: bool = False) -> None:
+        """Let a GPU record passes of up to ``steps`` tokens, which are written behind the text, and what they teach.
 
-    def prepare(self, row: Row) -> None:
-        """Let a GPU record the passes, unless it has: that is no part of decoding, and must not be timed as such."""
-        start = self.cache.lengths[row.place]
-        if self.policy is not None:
-            self.policy.begin(row.place)
-            self._prepare(self.drafter, self.policy, 1, start)
-        if self._alone:
+        Those of several texts have too many shapes: they are recorded when they turn up.
+        """
+        if self._several:
             return
-        if self.pace.plans:
-            self._prepare(self.model, self.statistic or dense_mlp, 1, start)
-        for size in _SIZES[: 1 + sum(size < self.longest for size in _SIZES)]:
-            self._prepare(self.model, self._watch or dense_mlp, size, start)
+        (start,) = self._cache.lengths
+        for size in _sizes(steps):
+            if start + size <= self._cache.capacity:
+                found = self._recorded(model, mlp, 1, size, tree=tree)
+                found.prepare(start)
+                if isinstance(mlp, Watch) and found.sight is not None:
+                    self._lesson(mlp, found.sight, size).prepare()
 
-    def _prepare(self, model: Decoder, mlp: MlpRunner, size: int, start: int) -> None:
-        if start + size <= self.cache.capacity:
-            self._recorded(model, mlp, size).prepare(start)
+    def prepare_choice(self, policy: DraftPolicy) -> None:
+        """Let a GPU record what :meth:`checked` does, where it is always the same."""
+        if policy.chooses_at_checks and not self._several:
+            self._choice(policy).prepare()
 
-    def _pass(
-        self, model: Decoder, places: list[int], windows: list[list[int]], starts: list[int], mlp: MlpRunner
+    def run(
+        self,
+        model: Decoder,
+        places: Sequence[int],
+        windows: Sequence[Sequence[int]],
+        starts: Sequence[int],
+        mlp: MlpRunner,
+        tree: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """As for all loops, until the next pass. One that leaves no room for padding is run as it is."""
-        (ids,), (start,) = windows, starts
-        size = next((size for size in _SIZES if size >= len(ids)), len(ids))
-        if start + size > self.cache.capacity:
-            return super()._pass(model, places, windows, starts, mlp)
-        return self._recorded(model, mlp, size)(ids, start)
+        """As :func:`run_rows`, until the next pass. What is large, or leaves no room for padding, is run as it is."""
+        rows = min(_padded(len(windows)), len(self._cache.lengths))
+        steps = _padded(max(map(len, windows)))
+        if rows * steps > _MOST_TOKENS or max(starts) + steps > self._cache.capacity:
+            return run_rows(model, self._cache, places, windows, starts, mlp, tree=tree)
+        return self._recorded(model, mlp, rows, steps, tree=tree is not None)(places, windows, starts, tree)
 
-    def _recorded(self, model: Decoder, mlp: MlpRunner, size: int) -> "RecordedPass":
-        key = model, mlp, size
+    def learn(
+        self, watch: Watch, places: Sequence[int], lengths: Sequence[int], counts: Sequence[int]
+    ) -> list[tuple[float, ...]]:
+        """As :meth:`Watch.learn`."""
+        sight, first, activity = watch.sight, 0, []
+        for place, length, count in zip(places, lengths, counts, strict=True):
+            activity.append(self._lesson(watch, sight, count)(sight[:, first : first + count], place))
+            first += length
+        watch.sight = sight[:, :0]
+        return activity
+
+    def checked(self, policy: DraftPolicy, place: int) -> None:
+        """As :meth:`DraftPolicy.checked`."""
+        if policy.chooses_at_checks and not self._several:
+            self._choice(policy)()
+        else:
+            policy.checked(place)
+
+    def _recorded(self, model: Decoder, mlp: MlpRunner, rows: int, steps: int, *, tree: bool) -> "RecordedPass":
+        path = self._path if tree else 0
+        key = model, mlp, rows, steps, path
         if key not in self._passes:
-            self._passes[key] = RecordedPass(model, self.cache, mlp, size)
+            self._passes[key] = RecordedPass(model, self._cache, mlp, rows, steps, path, self._memory)
         return self._passes[key]
+
+    def _choice(self, policy: DraftPolicy) -> Replay[None]:
+        if policy not in self._choices:
+            self._choices[policy] = Replay(partial(policy.checked, 0), policy.state, self._memory)
+        return self._choices[policy]
+
+    def _lesson(self, watch: Watch, sight: torch.Tensor, count: int) -> "RecordedLesson":
+        size = _padded(count)
+        if (watch, size) not in self._lessons:
+            self._lessons[watch, size] = RecordedLesson(watch, sight, size, self._memory)
+        return self._lessons[watch, size]
 
 
 class RecordedPass:
-    """A pass of up to ``size`` tokens of the only row of ``cache``, over buffers that stay in place."""
+    """A pass of up to ``rows`` texts and ``steps`` tokens of each, over buffers that stay in place.
 
-    def __init__(self, model: Decoder, cache: KVCache, mlp: MlpRunner, size: int) -> None:
-        device = model.weights.head.device
+    Rows are padded with copies of the first, which write what it writes; their tokens with any, behind their end.
+    ``path`` is that of the nodes of a tree; 0: a chain. ``sight`` is what there was to see for a runner that watches.
+    """
+
+    def __init__(
+        self, model: Decoder, cache: KVCache, mlp: MlpRunner, rows: int, steps: int, path: int, memory: GraphMemory
+    ) -> None:
         self._model, self._cache, self._mlp = model, cache, mlp
-        self._ids = torch.zeros(1, size, dtype=torch.int64, device=device)
-        self._start = torch.zeros(1, dtype=torch.int64, device=device)
-        self._sight: torch.Tensor | None = None
-        self._replay = Replay(self.run, (self._ids, self._start))
+        self._rows, self._steps, self._path = rows, steps, path
+        sizes = [rows * steps, rows, rows, steps * path]
+        self._given = torch.zeros(sum(sizes), dtype=torch.int64, device=model.weights.head.device)
+        ids, self._places, self._starts, nodes = torch.split(self._given, sizes)
+        self._ids, self._nodes = ids.view(rows, steps), nodes.view(steps, path)
+        self.sight: torch.Tensor | None = None
+        self._replay = Replay(self.run, (self._given,), memory)
 
     def prepare(self, start: int) -> None:
-        """Let a GPU record it, with tokens that are written from slot ``start`` on."""
-        self._start.fill_(start)
+        """Let a GPU record it, with tokens that are written from slot ``start`` of the first text on."""
+        self._starts.fill_(start)
         self._replay.prepare()
 
-    def __call__(self, ids: Sequence[int], start: int) -> torch.Tensor:
-        """The logits ``fp32[T, V]`` after each of ``ids``, until the next call; what is behind them is padding.
+    def __call__(
+        self,
+        places: Sequence[int],
+        windows: Sequence[Sequence[int]],
+        starts: Sequence[int],
+        tree: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The logits ``fp32[sum of lengths, V]`` after every token of ``windows``, until the next call.
 
-        A runner that watches is shown what there was to see, of padding too, behind the rest.
+        A runner that watches is shown what there was to see of the same tokens.
         """
-        self._ids[0, : len(ids)] = torch.tensor(ids)
-        self._start.fill_(start)
-        logits = self._replay()[: len(ids)]
-        if isinstance(self._mlp, Watch) and self._sight is not None:
-            self._mlp.sight = self._sight.clone()
+        ids = [[*window, *[0] * (self._steps - len(window))] for window in windows]
+        more = range(self._rows - len(windows))
+        lines = [*ids, *(ids[0] for _ in more)]
+        rows = [*places, *(places[0] for _ in more), *starts, *(starts[0] for _ in more)]
+        given = [*chain.from_iterable(lines), *rows, *self._paths(tree)]
+        self._given.copy_(torch.tensor(given))
+        tokens = self._tokens([*map(len, windows)])
+        logits = self._replay()[tokens]
+        if isinstance(self._mlp, Watch) and self.sight is not None:
+            self._mlp.sight = self.sight[:, tokens].clone()
         return logits
 
     @torch.inference_mode()
     def run(self) -> torch.Tensor:
         """What is recorded."""
-        hidden = self._model.run(self._ids, self._start, self._cache, mlp=self._mlp)
+        rows = self._places if len(self._cache.lengths) > 1 else None
+        tree = self._nodes.int() if self._path else None
+        hidden = self._model.run(self._ids, self._starts, self._cache, rows=rows, mlp=self._mlp, tree=tree)
         if isinstance(self._mlp, Watch):
-            self._sight = self._mlp.sight
-        return self._model.logits(hidden[0])
+            self.sight = self._mlp.sight
+        return self._model.logits(hidden.flatten(0, 1))
+
+    def _tokens(self, lengths: Sequence[int]) -> "slice | torch.Tensor":
+        """Where the tokens of ``lengths`` are, one row's after the other's, among all that are run."""
+        if len(lengths) == 1 or min(lengths) == self._steps:
+            return slice(sum(lengths))
+        places = [row * self._steps + step for row, length in enumerate(lengths) for step in range(length)]
+        return torch.tensor(places, device=self._given.device)
+
+    def _paths(self, tree: torch.Tensor | None) -> list[int]:
+        """``tree`` with longer paths, and with nodes behind its own that nothing sees: children of the root."""
+        if tree is None:
+            return []
+        found: list[list[int]] = tree.tolist()
+        first = max(found[0])
+        found += [[0, first + step] for step in range(len(found), self._steps)]
+        return [node for path in found for node in (path + [-1] * self._path)[: self._path]]
+
+
+class RecordedLesson:
+    """What a check of a text shows ``watch`` on up to ``size`` tokens."""
+
+    def __init__(self, watch: Watch, sight: torch.Tensor, size: int, memory: GraphMemory) -> None:
+        self._watch = watch
+        self._seen = torch.zeros_like(sight[:, :1].expand(-1, size, -1))
+        self._count, self._place = (torch.zeros(1, dtype=torch.int64, device=sight.device) for _ in range(2))
+        self._replay = Replay(self.run, (self._count, *watch.state), memory)
+
+    def prepare(self) -> None:
+        """Let a GPU record it."""
+        self._watch.catch_up()
+        self._replay.prepare()
+
+    def __call__(self, sight: torch.Tensor, place: int) -> tuple[float, ...]:
+        """The activity of each layer on the tokens of ``sight[L, T, F]``, which the text of row ``place`` holds."""
+        self._seen[:, : sight.shape[1]] = sight
+        self._count.fill_(sight.shape[1])
+        self._place.fill_(place)
+        self._watch.catch_up()
+        return tuple(self._replay().tolist())
+
+    @torch.inference_mode()
+    def run(self) -> torch.Tensor:
+        """What is recorded."""
+        self._watch.sight = self._seen
+        return self._watch.learn_first(self._place, self._count)
+
+
+def _padded(count: int) -> int:
+    """The next power of two."""
+    return 1 << (count - 1).bit_length()
+
+
+def _sizes(steps: int) -> list[int]:
+    """The sizes of recorded passes of up to ``steps`` tokens."""
+    return [1 << power for power in range(_padded(min(steps, _MOST_TOKENS)).bit_length())]

@@ -66,7 +66,7 @@ class WindowProgram:
         device = model.weights.head.device
         self.newest, self.length, self.limit = (torch.zeros(1, dtype=torch.int64, device=device) for _ in range(3))
         self._model, self._drafter, self._cache, self._spec, self._policy = model, drafter, cache, spec, policy
-        self._statistic = statistic
+        self._row = torch.zeros_like(self.newest)
         self._watch = statistic or (Watch() if policy is not None else None)
         self._eos = torch.full((stops,), _NO_TOKEN, dtype=torch.int64, device=device)
         self._drafts = window - 1 if policy is not None else 0
@@ -121,7 +121,7 @@ class WindowProgram:
     @property
     def state(self) -> tuple[torch.Tensor, ...]:
         """The buffers that a run moves on, beside the cache behind the text."""
-        learnt = () if self._statistic is None else (self._statistic.scores,)
+        learnt = () if self._watch is None else self._watch.state
         chosen = () if self._policy is None else self._policy.state
         return (self.newest, self.length, self.limit, *learnt, *chosen)
 
@@ -151,8 +151,7 @@ class WindowProgram:
         """The activity of each layer on the first ``count[1]`` tokens of the check; the statistic takes them too."""
         if self._watch is None:
             return self.newest[:0].double()
-        if self._statistic is not None:
-            self._statistic.fold_first(count)
+        activity = self._watch.learn_first(self._row, count)
         if self._policy is not None:
             self._policy.checked(0)
-        return self._watch.activity_of_first(count)
+        return activity

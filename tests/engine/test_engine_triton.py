@@ -1,6 +1,7 @@
 """An engine on the Triton kernels, in Triton's interpreter, writes what one on the torch ops does.
 
-Windows run as programs there, as on a GPU. More drafts are compared by the GPU suite (kernels/bench/gpu/texts.py).
+Windows and passes run as programs there, as on a GPU. More drafts are compared by the GPU suite
+(kernels/bench/gpu/texts.py).
 """
 
 import pytest
@@ -18,7 +19,7 @@ def prompt(length, seed=0):
 
 @pytest.mark.parametrize(("name", "method"), [("opt", "dense"), ("gemma2", "fine")])
 def test_the_same_tokens_and_windows(name, method, tiny_model):
-    request = GenerationRequest(prompt(9), max_new_tokens=5)
+    request = GenerationRequest(prompt(5), max_new_tokens=4)
     runs = []
     for ops in (torch_ops(), Ops("triton", "test")):
         engine = make_engine(tiny_model(name)[0], ops=ops)
@@ -31,9 +32,10 @@ def test_the_same_tokens_and_windows(name, method, tiny_model):
 
 
 def test_trees(tiny_model):
-    request, runs = GenerationRequest(prompt(9), max_new_tokens=6), []
+    request, runs = GenerationRequest(prompt(5), max_new_tokens=4), []
     for ops in (torch_ops(), Ops("triton", "test")):
         engine = make_engine(tiny_model("llama")[0], ops=ops)
+        engine.programs = ops.impl == "triton"
         engine.profile = profile("coarse", window=3, tree_width=2, accept="exact")
         runs.append(list(engine.generate(request)))
     assert ids_of(runs[1]) == ids_of(runs[0])
@@ -41,10 +43,11 @@ def test_trees(tiny_model):
 
 
 def test_rows_of_a_batch(tiny_model):
-    requests = [GenerationRequest(prompt(length, seed=length), max_new_tokens=4) for length in (3, 9)]
+    requests = [GenerationRequest(prompt(length, seed=length), max_new_tokens=3) for length in (3, 6)]
     runs = []
     for ops in (torch_ops(), Ops("triton", "test")):
         engine = make_engine(tiny_model("llama")[0], ops=ops)
+        engine.programs = ops.impl == "triton"
         engine.profile = profile("coarse", window=3)
         runs.append(list(engine.generate_batch(requests)))
     for row in range(2):

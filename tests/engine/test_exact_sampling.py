@@ -9,7 +9,7 @@ from tiny_models import random_tokens, save_model
 
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
 
-TRIALS = 1500
+TRIALS = 1000
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,11 @@ def samples(engine, chosen, first_seed):
         spec = SamplingSpec(temperature=1.3, seed=seed)
         counts[tuple(ids_of(engine.generate(GenerationRequest(prompt, max_new_tokens=4, sampling=spec)))[1:3])] += 1
     return torch.tensor([float(counts[a, b]) for a in range(4) for b in range(4)])
+
+
+@pytest.fixture(scope="module")
+def dense(engine):
+    return samples(engine, DENSE, 0)
 
 
 @pytest.mark.slow

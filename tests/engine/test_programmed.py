@@ -12,7 +12,7 @@ from sirius_cli.core.metrics import fold
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
 from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.programmed import ProgrammedLoop
-from sirius_cli.engine.recorded import RecordedLoop
+from sirius_cli.engine.recorded import Recordings
 
 fuzz = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -141,10 +141,12 @@ def test_what_differs_from_window_to_window_is_no_program_of_whole_windows(tiny_
         (profile("dense", lookup=2), greedy, False),
         (profile("coarse", confidence=0.0, refresh=2), greedy, False),
         (profile("coarse", confidence=0.0, enabled=False), greedy, False),
+        (profile("coarse", confidence=0.0, tree_width=2), greedy, False),
         (profile("coarse", confidence=0.0, refresh=1), greedy, True),
     ):
         answer(engine, chosen, request)
-        assert isinstance(engine._recorded, ProgrammedLoop if whole else RecordedLoop), chosen
+        assert isinstance(engine._recorded, ProgrammedLoop) == whole, chosen
+        assert isinstance(engine._recorded.passes, Recordings) != whole
 
 
 @pytest.mark.parametrize("accept", ["exact", "likelihood"])

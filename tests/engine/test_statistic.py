@@ -61,7 +61,7 @@ def test_whenever_tokens_are_added_the_scores_are_the_same(data):
     for statistic in (at_once, first):
         statistic._seen = list(hidden)
     at_once.fold([0], [tokens], [count])
-    first.fold_first(torch.tensor([count]))
+    first.learn_first(torch.tensor([0]), torch.tensor([count]))
     for token in range(count):
         later._seen = [layer[token, None] for layer in hidden]
         later.fold_later([0])

@@ -232,26 +232,22 @@ def test_texts_of_a_batch_come_one_after_another_and_that_is_told(tiny_model):
 
 
 @pytest.mark.parametrize(
-    ("method", "more", "programs", "reason"),
+    ("method", "more", "reason"),
     [
-        ("coarse", {"window": "auto"}, False, "trees have one size"),
-        ("coarse", {}, True, "trees run kernel by kernel, not as recorded programs"),
-        ("fine", {}, False, "trees compute all neurons of a fine draft"),
-        ("coarse", {"lookup": 2}, False, "trees look up at their root only"),
+        ("coarse", {"window": "auto"}, "trees have one size"),
+        ("fine", {}, "trees compute all neurons of a fine draft"),
+        ("coarse", {"lookup": 2}, "trees look up at their root only"),
         (
-            "fine", {"window": "auto"}, True,
-            "trees have one size, run kernel by kernel, not as recorded programs and compute all neurons "
-            "of a fine draft",
+            "fine", {"window": "auto", "lookup": 2},
+            "trees have one size, compute all neurons of a fine draft and look up at their root only",
         ),
     ],
 )  # fmt: skip
-def test_what_trees_leave_out_is_told_once(method, more, programs, reason, tiny_model):
+def test_what_trees_leave_out_is_told_once(method, more, reason, tiny_model):
     engine = make_engine(tiny_model("llama")[0])
-    engine.programs = programs
     events = generate(engine, profile(method, tree_width=2, accept="exact", **more), request())
     (told,) = of_kind(events, Planned)
     assert (told.size, told.reason) == (16, reason)
-    engine.programs = False
     assert ids_of(events) == ids_of(generate(engine, DENSE, request()))
 
 

@@ -42,7 +42,7 @@ class CoarseDraft:
         # Lists that stay where they are: what has been recorded for a GPU goes on reading them.
         self._active = [torch.empty(count, dtype=torch.int32, device=statistic.scores.device) for count in kept]
         self._masks = torch.zeros_like(statistic.scores) if self.masked else None
-        self._focused = [0]
+        self._focused = torch.zeros(rows, dtype=torch.int64, device=statistic.scores.device)
         self._refresh, self._decay = refresh, decay
         self._faded = torch.zeros_like(statistic.scores) if decay < 1.0 else None
         self._checks = [0] * rows
@@ -51,6 +51,11 @@ class CoarseDraft:
     def state(self) -> tuple[torch.Tensor, ...]:
         """The lists of chosen neurons, and what has faded."""
         return (*self._active, *(() if self._faded is None else (self._faded,)))
+
+    @property
+    def chooses_at_checks(self) -> bool:
+        """With a refresh of 1."""
+        return self._refresh == 1
 
     def begin(self, row: int) -> None:
         """Choose the neurons of ``row`` by what is known of its text."""
@@ -79,12 +84,18 @@ class CoarseDraft:
                 self._masks[layer, row, active.long()] = 1.0
 
     def focus(self, rows: list[int]) -> None:
-        """The next pass runs a token of each of these rows, or several of the only one."""
-        self._focused = rows
+        """The next pass runs a token of each of these rows, or several of the only one.
+
+        It may be padded with tokens of the first.
+        """
+        if self._masks is None:
+            return
+        padding = [rows[0]] * (len(self._focused) - len(rows))
+        self._focused.copy_(torch.tensor(rows + padding))
 
     def __call__(self, layer: int, x: torch.Tensor, block: MlpBlock, ops: Ops) -> None:
         if self._masks is None:
             block(x, self._active[layer])
             return
-        mask = self._masks[layer, self._focused]
+        mask = self._masks[layer].index_select(0, self._focused[: len(x)])
         block.watched(x, lambda _, hidden: hidden.mul_(mask))

@@ -48,6 +48,6 @@ class FineDraft(Forgetful):
     ) -> torch.Tensor:
         mask = torch.zeros_like(gate)
         for chosen, own in zip(mask, gate, strict=True):
-            chosen[ops.select_rows(own, self._count, magnitude=True).long()] = 1.0
+            chosen.index_fill_(0, ops.select_rows(own, self._count, magnitude=True).long(), 1.0)
         hidden = ops.mlp_up(x, gate, weights.gate_up, weights.bias)
         return ops.mlp_down(hidden * mask, weights.down_t, weights.down_bias, onto=onto)

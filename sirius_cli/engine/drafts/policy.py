@@ -43,6 +43,11 @@ class DraftPolicy(Protocol):
         """What :meth:`checked` changes, beside the statistic."""
         ...
 
+    @property
+    def chooses_at_checks(self) -> bool:
+        """Whether :meth:`checked` chooses neurons anew every time: then all that it does is the same every time."""
+        ...
+
     def begin(self, row: int) -> None:
         """The text of this row of the batch has been read; steps on it follow."""
 
@@ -57,6 +62,8 @@ class DraftPolicy(Protocol):
 
 class Forgetful:
     """The part of a policy that knows nothing of texts."""
+
+    chooses_at_checks = False
 
     @property
     def state(self) -> tuple[torch.Tensor, ...]:

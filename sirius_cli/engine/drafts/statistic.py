@@ -5,6 +5,8 @@ neuron's sum also counts by the squared norm of its down row: what skipping it t
 leaves by that row alone. Sums are kept without a root, which no ranking needs; so texts can be added up.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 from sirius_cli.engine.drafts.watch import Watch, first
@@ -29,15 +31,33 @@ class NeuronStatistic(Watch):
     @property
     def scores(self) -> torch.Tensor:
         """``[layers, rows, F]``, of all passes."""
-        if self._waiting:
-            self._catch_up()
+        self.catch_up()
         return self._scores
+
+    @property
+    def state(self) -> tuple[torch.Tensor, ...]:
+        """The scores."""
+        return (self.scores,)
+
+    def learn(self, rows: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -> list[tuple[float, ...]]:
+        """As for any watch; the scores take it in as well."""
+        activity = self.activity(lengths, counts)
+        self.fold(rows, lengths, counts)
+        return activity
+
+    def learn_first(self, row: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        """As :meth:`learn` for a pass of one row, where only the device knows ``row[1]`` and ``count[1]``."""
+        for layer, squares in enumerate(self._layers(slice(None))):
+            weights = _weights(squares) * first(count, squares.shape[0])
+            gain = weights @ squares * self._norms[layer]
+            self._scores[layer].index_add_(0, row, gain[None])
+        return self.activity_of_first(count)
 
     def begin(self, row: int, prefix: "NeuronStatistic | None") -> None:
         """Forget what ``row`` stood for: it begins with the text of ``prefix``'s only row, or with none."""
         self.scores[:, row] = 0.0 if prefix is None else prefix.scores[:, 0]
 
-    def fold(self, rows: list[int], lengths: list[int], counts: list[int]) -> None:
+    def fold(self, rows: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -> None:
         """Add the last pass, ``lengths[i]`` tokens of the cache's ``rows[i]``: the first ``counts[i]`` of these."""
         for row, layers in zip(rows, self._squares(lengths, counts), strict=True):
             for layer, squares in enumerate(layers):
@@ -52,20 +72,17 @@ class NeuronStatistic(Watch):
         self._waiting.append((rows, self._seen))
         self._seen = []
         if sum(len(rows) for rows, _ in self._waiting) >= _MOST_WAITING:
-            self._catch_up()
+            self.catch_up()
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
+        """Add what waits."""
+        if not self._waiting:
+            return
         rows = torch.tensor([row for rows, _ in self._waiting for row in rows], device=self._scores.device)
         for layer, hidden in enumerate(zip(*(seen for _, seen in self._waiting), strict=True)):
             squares = torch.cat(hidden).float().square()
             self._scores[layer].index_add_(0, rows, _weights(squares)[:, None] * squares * self._norms[layer])
         self._waiting = []
-
-    def fold_first(self, count: torch.Tensor) -> None:
-        """As :meth:`fold` for a pass of the only row, where only the device knows ``count[1]``."""
-        for layer, squares in enumerate(self._layers(slice(None))):
-            weights = _weights(squares) * first(count, squares.shape[0])
-            self._scores[layer, 0] += weights @ squares * self._norms[layer]
 
 
 def _weights(squares: torch.Tensor) -> torch.Tensor:

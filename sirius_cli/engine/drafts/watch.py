@@ -1,6 +1,6 @@
 """Looking at the hidden activations of a dense pass while it runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -36,7 +36,26 @@ class Watch:
         """Remember these tokens of the pass alone, in this order."""
         self._seen = [hidden[tokens] for hidden in self._seen]
 
-    def activity(self, lengths: list[int], counts: list[int]) -> list[tuple[float, ...]]:
+    @property
+    def state(self) -> tuple[torch.Tensor, ...]:
+        """What :meth:`learn_first` changes."""
+        return ()
+
+    def learn(self, rows: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -> list[tuple[float, ...]]:
+        """Take in the last pass, ``lengths[i]`` tokens of the cache's ``rows[i]``: the first ``counts[i]`` of these.
+
+        Gives what :meth:`activity` does.
+        """
+        return self.activity(lengths, counts)
+
+    def learn_first(self, row: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        """As :meth:`learn` for a pass of one row, where only the device knows ``row[1]`` and ``count[1]``."""
+        return self.activity_of_first(count)
+
+    def catch_up(self) -> None:
+        """Take in what has been put off."""
+
+    def activity(self, lengths: Sequence[int], counts: Sequence[int]) -> list[tuple[float, ...]]:
         """The participation ratio of each layer's neurons, from 1/F (one does it all) to 1 (all do the same).
 
         For each row of the pass, which had ``lengths[i]`` tokens, averaged over the first ``counts[i]`` of them:
@@ -52,7 +71,7 @@ class Watch:
         ratios = torch.stack([_ratios(squares) for squares in self._layers(slice(None))]).double()
         return (ratios * first(count, ratios.shape[1])).sum(-1) / count
 
-    def _squares(self, lengths: list[int], counts: list[int]) -> Iterator[Iterator[torch.Tensor]]:
+    def _squares(self, lengths: Sequence[int], counts: Sequence[int]) -> Iterator[Iterator[torch.Tensor]]:
         """For each row of the pass the squared activations ``[counts[i], F]`` of every layer, one at a time."""
         for end, length, count in zip(accumulate(lengths), lengths, counts, strict=True):
             yield self._layers(slice(end - length, end - length + count))

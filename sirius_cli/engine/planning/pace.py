@@ -125,15 +125,14 @@ class Experiences:
         return PlannedPace(known.costs, known.memory)
 
 
-def tree_pace(profile: Profile, *, others: bool, programs: bool) -> FixedPace:
+def tree_pace(profile: Profile, *, others: bool) -> FixedPace:
     """The pace of windows that are trees. Its plan says what trees leave out of what else there would be.
 
-    ``others``: of several texts one is answered after the other. ``programs``: the device could replay recorded ones.
+    ``others``: of several texts one is answered after the other.
     """
     window = profile.correction.window
     left_out = ["have one size"] if window == "auto" else []
     left_out += ["take one text at a time"] if others else []
-    left_out += ["run kernel by kernel, not as recorded programs"] if programs else []
     left_out += ["compute all neurons of a fine draft"] if profile.draft.method == "fine" else []
     left_out += ["look up at their root only"] if profile.looks_up else []
     reason = f"trees {_listed(left_out)}" if left_out else ""

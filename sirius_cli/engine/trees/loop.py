@@ -9,7 +9,8 @@ import torch
 from sirius_cli.core.events import Drafted, StepEvent
 from sirius_cli.engine.acceptance import Verdict
 from sirius_cli.engine.correction import CorrectionLoop
-from sirius_cli.engine.forward import finished, run_rows
+from sirius_cli.engine.drafts.policy import DraftPolicy
+from sirius_cli.engine.forward import finished
 from sirius_cli.engine.models.decoder import Decoder, MlpRunner, dense_mlp
 from sirius_cli.engine.outcome import outcome_of
 from sirius_cli.engine.row import Row
@@ -27,6 +28,14 @@ class TreeLoop(CorrectionLoop):
 
     width: int = 1
     split: float = 0.0
+
+    def _prepare_drafts(self, policy: DraftPolicy) -> None:
+        self.passes.prepare(self.drafter, policy, self.width, tree=True)
+
+    def _prepare_checks(self, longest: int) -> None:
+        self.passes.prepare(self.model, self._watch or dense_mlp, (longest - 1) * self.width + 1, tree=True)
+        if self.lookup:  # what is looked up is a chain
+            super()._prepare_checks(longest)
 
     def step(self) -> Iterator[StepEvent]:
         """A whole window. Of a tree, every step is told as it is taken, and the path once it is known."""
@@ -78,7 +87,7 @@ class TreeLoop(CorrectionLoop):
     def _run(self, model: Decoder, row: Row, tree: Tree, numbers: Sequence[int], mlp: MlpRunner) -> torch.Tensor:
         """The logits after these consecutive nodes, whose keys and values enter their slots."""
         start = self.cache.lengths[row.place] + numbers[0]
-        return run_rows(model, self.cache, [row.place], [tree.tokens(numbers)], [start], mlp, tree=tree.paths(numbers))
+        return self.passes.run(model, [row.place], [tree.tokens(numbers)], [start], mlp, tree.paths(numbers))
 
     def _path(self, row: Row, tree: Tree, told: Sequence[int]) -> Drafted:
         """The path that the check went, and on from there what the draft had wanted."""
