@@ -103,7 +103,7 @@ def chat(
     drawn = wish.replay is not None or wish.screenshot is not None
     if in_tab or drawn or (talks and dashboard.fits(look)):
         return dashboard.show(wish, setup, choice, look)
-    wish.check_plain()
+    wish.check_plain(options.given(context))
     return _in_lines(None if talks else read_prompt(prompt, raw=raw), setup, choice, look)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,13 +64,14 @@ class Wish:
         if self.inline or any((self.replay, self.screenshot, self.cast)):
             raise UsageError("--web opens live dashboards", "leave out --replay, --screenshot, --cast and --inline")
 
-    def check_plain(self) -> None:
-        """Refuse what only the dashboard can do.
+    def check_plain(self, typed: Sequence[str]) -> None:
+        """Refuse what only the dashboard can do. How it is drawn may be said by a variable, but not be ``typed``.
 
         Raises:
             UsageError: if something of that kind was asked for.
         """
-        for name, given in (("--continue", self.go_on), ("--cast", self.cast is not None)):
+        drawn = ((name, name in typed) for name in ("--inline", "--theme"))
+        for name, given in (("--continue", self.go_on), ("--cast", self.cast is not None), *drawn):
             if given:
                 raise UsageError(
                     f"{name} needs the dashboard", "start on a terminal, without a prompt and without --plain"

@@ -21,6 +21,7 @@ Rounds = Iterator[Sequence[str]]
 
 
 def demo(
+    context: typer.Context,
     model: options.Model = options.DEFAULT_MODEL,
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -57,7 +58,7 @@ def demo(
     wish, rounds = dashboard.Wish(theme=theme, cast=cast), script.rounds(loop=loop)
     if terminal.is_terminal(sys.stdin) and dashboard.fits(look):
         return _in_dashboard(rounds, pace, wish, setup, choice, look, leave=once)
-    wish.check_plain()
+    wish.check_plain(options.given(context))
     return _in_lines(rounds, setup, choice, look)
 
 

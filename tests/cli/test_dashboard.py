@@ -39,6 +39,8 @@ def test_a_damaged_replay_shows_what_is_sound(run_chat: Run, tmp_path: Path) -> 
         (["--replay", str(TRACE), "--continue"], "a replay takes no questions"),
         (["--replay", str(TRACE), "--speed", "0"], "cannot replay at speed 0"),
         (["--continue", "hello"], "--continue needs the dashboard"),
+        (["--theme", "night", "hello"], "--theme needs the dashboard"),
+        (["--inline", "hello"], "--inline needs the dashboard"),
         (["--replay", "/no/such/trace"], "cannot read the trace /no/such/trace"),
         (["--replay", str(TRACE), "--screenshot", "x.svg", "--theme", "nigth"], "did you mean night?"),
         (["--replay", str(TRACE), "--screenshot", str(TRACE)], "is read for what would be written to it"),

@@ -38,6 +38,7 @@ def test_it_plays_as_chats_do_or_by_a_profile(run_chat: Run, arguments: list[str
         (["--speed", "0"], "speed cannot be 0.0"),
         (["--speed", "nan"], "speed cannot be nan"),
         (["--cast", "a.cast"], "--cast needs the dashboard"),
+        (["--theme", "night"], "--theme needs the dashboard"),
     ],
 )
 def test_what_cannot_be(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,11 @@
 """Watching what a program does, for the conditions of a CUDA graph."""
 
+from unittest.mock import patch
+
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from sirius_cli.engine.replay import Replay
 
 READS_BY_THE_HOST = {"_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "lift_fresh"}
 
@@ -24,6 +28,12 @@ class Recording(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def emulated(found=None):
+    """Let programs behave as if recorded, for a ``with``."""
+    found = found or Emulated()
+    return patch.object(Replay, "__call__", lambda replay: found(replay))
+
+
 class Emulated:
     """What a GPU does with a recorded program, as far as Python can tell: in place of ``Replay.__call__``.
 
@@ -34,11 +44,12 @@ class Emulated:
     def __init__(self):
         self.recorded, self.results, self.replays = {}, [], 0
 
+    @torch.inference_mode()
     def __call__(self, replay):
         for result in self.results:
             result.fill_(float("nan"))
         owner = getattr(replay._program, "func", replay._program).__self__
-        used = (owner, *(getattr(owner, name, None) for name in ("_mlp", "_watch", "_statistic")))
+        used = (owner, *(getattr(owner, name, None) for name in ("_mlp", "_watch", "_policy", "_statistic")))
         mine = [one for one in used if hasattr(one, "__dict__")]
         before = [dict(vars(one)) for one in mine]
         result = replay._program()

@@ -7,7 +7,7 @@ import torch
 from engines import answer, generate, ids_of, plain_and_programmed, profile, prompt, tokens_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from recordings import Emulated, Recording
+from recordings import Emulated, Recording, emulated
 
 from sirius_cli.core.events import Checked, Drafted, Planned, Prefilled
 from sirius_cli.core.request import GenerationRequest, SamplingSpec
@@ -16,7 +16,7 @@ from sirius_cli.engine.backend import Ops, torch_ops
 from sirius_cli.engine.drafts.watch import Watch
 from sirius_cli.engine.programmed import alike
 from sirius_cli.engine.recorded import RecordedLesson, RecordedPass, Recordings
-from sirius_cli.engine.replay import GraphMemory, Replay
+from sirius_cli.engine.replay import GraphMemory
 
 fuzz = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -29,12 +29,6 @@ def told(events):
     tokens = [(token.token_id, token.origin, token.draft_id) for token in tokens_of(events)]
     activity = [share for e in events if isinstance(e, Checked) for share in e.activity]
     return (drafts, checks, plans, tokens, events[-1].reason), (activity, [token.p for token in tokens_of(events)])
-
-
-def emulated(found=None):
-    """Programs behave as if recorded."""
-    found = found or Emulated()
-    return patch.object(Replay, "__call__", lambda replay: found(replay))
 
 
 @fuzz
