@@ -5,7 +5,8 @@
 One op is one line. Its numbers of tokens take turns within each repetition, so that a machine that drifts slows all of
 them alike. Printed are the rate at which one token's product reads weights, beside the rate of a plain read of memory,
 and for more tokens the time over one token's: median, 10th to 90th percentile. `--blas` adds the time over that of
-torch's BLAS on as many threads. `--bits 4 --group 32` takes quantised weights.
+torch's BLAS on as many threads. `--bits 4 --group 32` takes quantised weights, `--bits 16` bf16 ones; `--widened` adds
+the time over that of fp32 weights, in turn.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from sirius_kernels.linear.op import linear
 from sirius_kernels.mlp.op import mlp_down, mlp_gate, mlp_hidden, mlp_up
 from sirius_kernels.quant.matrix import GROUPS, Weight, packed
 
-NATIVE = 32
+NATIVE, HALF = 32, 16
 CACHE = Path(tempfile.gettempdir()) / "sirius-kernels"
 Op = Callable[[torch.Tensor, int], object]
 
@@ -38,6 +39,8 @@ def random_weights(args: argparse.Namespace, *shape: int) -> list[Weight]:
     """As many as defeat the caches."""
     if args.bits == NATIVE:
         return [torch.randn(*shape) for _ in range(args.copies)]
+    if args.bits == HALF:
+        return [torch.randn(*shape).to(getattr(torch, args.half)) for _ in range(args.copies)]
     bound, scale_shape = 1 << (args.bits - 1), (*shape[:-1], shape[-1] // args.group)
     codes = torch.randint(1 - bound, bound, shape, dtype=torch.int8)
     return [packed(codes, torch.rand(scale_shape).bfloat16(), args.bits, args.group) for _ in range(args.copies)]
@@ -98,6 +101,8 @@ def measure(args: argparse.Namespace) -> list[dict[str, object]]:
         inputs = {tokens: torch.randn(tokens, width) for tokens in args.tokens}
         for x in inputs.values():
             once(call, x, args.copies)
+        wide = ops(argparse.Namespace(**(vars(args) | {"bits": NATIVE})))[name][2] if args.widened else None
+        widened = {} if wide is None else {tokens: over(call, wide, x, args) for tokens, x in inputs.items()}
         blas = {tokens: over_blas(call, x, args) for tokens, x in inputs.items() if tokens > 1} if args.blas else {}
         times: dict[int, list[float]] = {tokens: [] for tokens in args.tokens}
         reads = []
@@ -112,10 +117,18 @@ def measure(args: argparse.Namespace) -> list[dict[str, object]]:
             "gb_s": spread([weight_bytes * args.copies / t / 1e9 for t in first]),
             "ratio": {n: spread([b / a for a, b in zip(first, t, strict=True)]) for n, t in times.items()},
             "over_blas": blas,
+            "over_fp32": widened,
         }
         rows.append(row)
         sys.stderr.write(_line(row, args.tokens) + "\n")
     return rows
+
+
+def over(call: Op, other: Op, x: torch.Tensor, args: argparse.Namespace) -> list[float]:
+    """The time of one op over that of another, in turn."""
+    sides = [partial(once, one, x, args.copies) for one in (call, other)]
+    sides[1]()
+    return spread([seconds(sides[0]) / seconds(sides[1]) for _ in range(args.repetitions)])
 
 
 def over_blas(call: Op, x: torch.Tensor, args: argparse.Namespace) -> list[float]:
@@ -132,9 +145,12 @@ def over_blas(call: Op, x: torch.Tensor, args: argparse.Namespace) -> list[float
 def _line(row: dict[str, object], tokens: list[int]) -> str:
     rate, read, ratio = row["gb_s"], row["read_gb_s"], row["ratio"]
     cells = "  ".join(f"{n}: {ratio[n][0]:.2f} ({ratio[n][1]:.2f}-{ratio[n][2]:.2f})" for n in tokens[1:])  # type: ignore[index]
-    beside = "  ".join(f"{n}: {found[0]:.2f}" for n, found in row["over_blas"].items())  # type: ignore[attr-defined]
     told = f"{row['op']:18} {rate[0]:5.1f} GB/s of {read[0]:5.1f}   {cells}"  # type: ignore[index]
-    return told + (f"   over BLAS  {beside}" if beside else "")
+    for name in ("BLAS", "fp32"):
+        found = row[f"over_{name.lower()}"]
+        beside = "  ".join(f"{n}: {times[0]:.2f}" for n, times in found.items())  # type: ignore[attr-defined]
+        told += f"   over {name}  {beside}" if beside else ""
+    return told
 
 
 def main() -> None:
@@ -146,9 +162,11 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
     parser.add_argument("--copies", type=int, default=4, help="layers; together they should exceed the caches")
     parser.add_argument(
-        "--bits", type=int, default=NATIVE, choices=(NATIVE, 8, 4), help="of a weight; default 32: fp32"
+        "--bits", type=int, default=NATIVE, choices=(NATIVE, HALF, 8, 4), help="of a weight; default 32: fp32"
     )
+    parser.add_argument("--half", choices=("bfloat16", "float16"), default="bfloat16", help="what 16 bits are")
     parser.add_argument("--group", type=int, default=GROUPS[0], choices=GROUPS, help="weights of 8 or 4 bits a scale")
+    parser.add_argument("--widened", action="store_true", help="compare with the same product of fp32 weights")
     parser.add_argument("--blas", action="store_true", help="compare with torch's BLAS")
     parser.add_argument("--repetitions", type=int, default=15)
     parser.add_argument(

@@ -4,6 +4,8 @@ import hashlib
 import importlib
 from pathlib import Path
 
+import torch
+
 _MODULES = ("norm.cpu", "linear.cpu", "mlp.cpu", "select.cpu", "attention.cpu", "block.cpu")
 
 
@@ -14,6 +16,13 @@ def unavailable_reason() -> str:
     except ImportError as error:
         return f"numba cannot be imported: {error}"
     return "NUMBA_DISABLE_JIT is set" if numba.config.DISABLE_JIT else ""
+
+
+def halves() -> tuple[torch.dtype, ...]:
+    """Dtypes of 16 bits that weights may have: the kernels compute with them in fp32."""
+    from sirius_kernels.cpu_llvm import WIDENS_FP16
+
+    return (torch.bfloat16, torch.float16) if WIDENS_FP16 else (torch.bfloat16,)
 
 
 def load(cache_dir: Path, threads: int) -> None:

@@ -5,6 +5,7 @@ there a kernel's inner loop is written down as instructions. Vectors have eight 
 """
 
 import functools
+import platform
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +14,15 @@ from llvmlite import ir
 from numba.core import cgutils
 
 LANES = 8
-_FEATURES = llvmlite.binding.get_host_cpu_features()
-MANY_REGISTERS = bool(_FEATURES.get("avx512f"))
+FEATURES = llvmlite.binding.get_host_cpu_features()
+MANY_REGISTERS = bool(FEATURES.get("avx512f"))
 """Whether there are 32 registers of sixteen numbers, not 16 of eight."""
-MULTIPLIES_BYTES = bool(MANY_REGISTERS and _FEATURES.get("avx512vl") and _FEATURES.get("avx512vnni"))
+MULTIPLIES_BYTES = bool(MANY_REGISTERS and FEATURES.get("avx512vl") and FEATURES.get("avx512vnni"))
 """Whether one instruction multiplies bytes and adds up four products in each lane."""
+WIDENS_FP16 = platform.machine() not in ("x86_64", "AMD64") or bool(FEATURES.get("f16c"))
+"""Whether there are instructions that make fp32 of fp16; of bfloat16, a shift does."""
+KINDS = ("float32", "bfloat16", "float16")
+"""What weights that are no codes are stored as."""
 FLOAT, I64, I32, I16, I8 = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
 _BYTES = I8.as_pointer()
 
@@ -57,6 +62,18 @@ class Emitter:
         """Vector number ``vector`` from ``pointer`` on."""
         return self.builder.load(self._as_vector(pointer, vector), align=4)
 
+    def load_weights(self, kind: str, pointer: Any, vector: int = 0) -> Any:
+        """As :meth:`load`, of numbers stored as ``kind``, one of :data:`KINDS`: 16 bits from an ``int16`` pointer."""
+        if kind == "float32":
+            return self.load(pointer, vector)
+        return self._widened(kind, self.move(pointer, self.number(vector * self.lanes)), self.lanes)
+
+    def load_weight(self, kind: str, pointer: Any) -> Any:
+        """One number."""
+        if kind == "float32":
+            return self.builder.load(pointer)
+        return self.builder.extract_element(self._widened(kind, pointer, 1), ir.Constant(I32, 0))
+
     def store(self, value: Any, pointer: Any, vector: int = 0) -> None:
         self.builder.store(value, self._as_vector(pointer, vector), align=4)
 
@@ -90,9 +107,7 @@ class Emitter:
 
     def bfloat16s(self, pointer: Any, count: int) -> Any:
         """``count`` bfloat16 from ``pointer`` on as fp32, each in its share of the lanes."""
-        halves, words = ir.VectorType(I16, count), ir.VectorType(I32, count)
-        bits = self.builder.zext(self.builder.load(self.builder.bitcast(pointer, halves.as_pointer()), align=2), words)
-        values = self.builder.bitcast(self.builder.shl(bits, _every(words, 16)), ir.VectorType(FLOAT, count))
+        values = self._widened("bfloat16", pointer, count)
         return self.lanes_of(values, [lane * count // self.lanes for lane in range(self.lanes)])
 
     def look_up(self, table: Sequence[float], words: Any) -> Any:
@@ -157,6 +172,15 @@ class Emitter:
     def whole(self, count: Any, step: int) -> Any:
         """The greatest multiple of ``step`` that ``count`` holds."""
         return self.builder.sub(count, self.builder.urem(count, self.number(step)))
+
+    def _widened(self, kind: str, pointer: Any, count: int) -> Any:
+        """``count`` numbers of 16 bits from ``pointer`` on as fp32."""
+        stored, wide = ir.VectorType(I16 if kind == "bfloat16" else ir.HalfType(), count), ir.VectorType(FLOAT, count)
+        values = self.builder.load(self.builder.bitcast(pointer, stored.as_pointer()), align=2)
+        if kind == "float16":
+            return self.builder.fpext(values, wide)
+        words = ir.VectorType(I32, count)
+        return self.builder.bitcast(self.builder.shl(self.builder.zext(values, words), _every(words, 16)), wide)
 
     def _all(self, value: int) -> Any:
         return _every(self._words, value)

@@ -12,10 +12,14 @@ import functools
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numba import njit
 
+from sirius_kernels import cpu_amx
+from sirius_kernels.cpu_amx import make_tiles
 from sirius_kernels.cpu_bytes import byte_vector, dots_of_bytes, step_of
 from sirius_kernels.cpu_codes import ORIGIN, SPAN, VECTORS, add_codes, dots_of_numbers, unpack_codes
+from sirius_kernels.cpu_halves import make_block, make_products, make_sums, make_unpack
 from sirius_kernels.cpu_llvm import LANES, MULTIPLIES_BYTES
 from sirius_kernels.cpu_memory import NOTHING, address, address_of, floats, hold, long_integers
 from sirius_kernels.cpu_parts import apart, in_parts, part, together
@@ -24,27 +28,41 @@ from sirius_kernels.quant.matrix import BLOCK, Bits, QuantMatrix, Weight
 
 SOME: Final = 4  # tokens that meet rows at once: codes become factors once for all of them
 ROWS: Final = DOT_ROWS if MULTIPLIES_BYTES else 1  # side by side: codes that become fp32 numbers fill the registers
-NATIVE: Final = 32  # bits of weights that are no codes
+NATIVE: Final = 32  # bits of weights that are fp32
+HALF: Final = 16  # of weights that are fp16 or bf16: no codes either, and met by numbers as they are
 _F = np.float32
 _dots = dots_of_bytes if MULTIPLIES_BYTES else dots_of_numbers
 _ADDRESS: Final = 8  # bytes
 _NUMBER: Final = 4
 # What is known of a format: a record of whole numbers.
-_BITS, _PRODUCTS, _ADD, _UNPACK = range(4)
+_BITS, _PRODUCTS, _ADD, _UNPACK, _BLOCK, _TILES = range(6)  # the last two of halves alone
 
 
 def stored(weight: Weight) -> tuple[int, int, int]:
     """The addresses of weights, of their scales and of their format, as compiled code takes them."""
     if isinstance(weight, QuantMatrix):
         return address(weight.codes), address(weight.scales), _format(weight.bits, weight.group)[0]
+    if weight.dtype is not torch.float32:
+        return address(weight), NOTHING, _format_of_halves(str(weight.dtype).removeprefix("torch."))[0]
     return address(weight), NOTHING, NOTHING
 
 
 @functools.cache
 def _format(bits: Bits, group: int) -> tuple[int, object]:
     """Where the record of a format is, and what must be kept for it."""
-    kernels = _products_of(bits, group), _add_of(bits, group), _unpack_of(bits, group)
-    record = np.array([bits, *(kernel.address for kernel in kernels)], np.int64)
+    return _record(bits, _products_of(bits, group), _add_of(bits, group), _unpack_of(bits, group))
+
+
+@functools.cache
+def _format_of_halves(kind: str) -> tuple[int, object]:
+    kernels = make_products(kind), make_sums(kind), make_unpack(kind), make_block(kind)
+    tiles = (make_tiles(),) if kind == "bfloat16" and cpu_amx.available() else ()
+    return _record(HALF, *kernels, *tiles)
+
+
+def _record(bits: int, *kernels: Any) -> tuple[int, object]:
+    record = np.zeros(_TILES + 1, np.int64)
+    record[: len(kernels) + 1] = [bits, *(kernel.address for kernel in kernels)]
     return record.ctypes.data, (record, kernels)
 
 
@@ -170,6 +188,22 @@ def unpack_rows(store, starts, count, depth, out):  # type: ignore[no-untyped-de
     codes, scales, format = store
     arguments = together((codes, scales, address_of(starts), count, address_of(out), depth))
     in_parts(long_integers(format, 4)[_UNPACK], arguments, 1)
+
+
+@njit
+def add_block(store, starts, depth, low, width, scales, step, tokens, out, out_step):  # type: ignore[no-untyped-def]
+    """``out[t * out_step + c] += sum_j scales[j * step + t] * row j at low + c``, for ``depth`` rows of halves.
+
+    Of ``width`` columns c and ``tokens`` t; ``starts``, ``scales`` and ``out`` by their addresses.
+    """
+    arguments = together((store[0], starts, depth, low, width, scales, step, tokens, out, out_step))
+    in_parts(long_integers(store[2], 5)[_BLOCK], arguments, 1)
+
+
+@njit
+def tiles_of(format):  # type: ignore[no-untyped-def]
+    """Where the kernel for matrix units is; 0 where there is none."""
+    return long_integers(format, _TILES + 1)[_TILES] if format != NOTHING else 0
 
 
 @njit

@@ -10,13 +10,14 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from sirius_kernels import cpu_amx
 from sirius_kernels.cpu_llvm import MULTIPLIES_BYTES
 from sirius_kernels.cpu_math import gelu_tanh, silu
 from sirius_kernels.cpu_memory import NOTHING, address_of, floats, hold, integers
 from sirius_kernels.cpu_parts import apart, in_parts, named_part, together
-from sirius_kernels.cpu_quant import NATIVE, ROWS, as_met, bits_of, products, unpack_rows, vectors
+from sirius_kernels.cpu_quant import HALF, NATIVE, ROWS, as_met, bits_of, products, tiles_of, unpack_rows, vectors
 from sirius_kernels.cpu_stream import DOT_ROWS, make_dots
-from sirius_kernels.cpu_tile import MOST_ROWS, TOKENS, WIDE_ROWS, make_tile
+from sirius_kernels.cpu_tile import MOST_ROWS, TOKENS, WIDE_ROWS, make_tile, make_tile_of_unpacked
 
 # What happens to a unit's products before they are written.
 PLAIN: Final = 0
@@ -28,8 +29,11 @@ _BLOCK_BYTES: Final = 1 << 18  # weights of a block stay in the L2 cache while e
 _AHEAD_BYTES: Final = 1 << 14  # of codes, of all rows side by side, that are fetched ahead of their use
 # Tokens that meet a row by dot products. More of them fill tiles, for which codes are unpacked (kernels/bench/cpu.py).
 _FEW: Final = 8
+_FEW_OF_HALVES: Final = 12
+_SEVERAL: Final = 6  # tokens for which matrix units are faster, where there are any
 _FEW_OF_CODES: Final = 16 if MULTIPLIES_BYTES else 8
 _tile, _row = make_tile(WIDE_ROWS, TOKENS, prefetch=True), make_tile(1, TOKENS, prefetch=True)
+_tile_of_unpacked, _row_of_unpacked = make_tile_of_unpacked(WIDE_ROWS, TOKENS), make_tile_of_unpacked(1, TOKENS)
 _dots1, _dots2, _dots4 = make_dots(1), make_dots(2), make_dots(4)
 _F = np.float32
 _SQRT_HALF, _HALF, _ONE = _F(math.sqrt(0.5)), _F(0.5), _F(1.0)
@@ -142,11 +146,14 @@ def _by_vectors(arguments, part, parts):  # type: ignore[no-untyped-def]
     x_values, results = floats(x, tokens * depth).reshape(tokens, depth), floats(out, tokens * units)
     picked, bias_values, gate_values = integers(active, units), floats(bias, biases), floats(gate, tokens * gates)
     values, bits, plane = np.empty((tokens, rows, high - low), np.float32), bits_of(format), (high - low) * rows
-    streams = DOT_ROWS if bits == NATIVE else ROWS
-    ahead = streams * max(1, 8 * _AHEAD_BYTES // (bits * depth * streams)) if bits != NATIVE else streams
+    streams = DOT_ROWS if bits >= HALF else ROWS
+    ahead = streams * max(1, 8 * _AHEAD_BYTES // (bits * depth * streams)) if bits < HALF else streams
     count, starts, places = _lay_out(picked, low, high, stride, first, rows, depth, streams, ahead)
     if bits == NATIVE:
         _products(floats(weight, total), starts, count, x_values, values.reshape(-1), places, plane)
+    elif bits == HALF:
+        met = x_values, x_values, x_values
+        products((weight, scales, format), starts, count, ahead, depth, met, values, places, plane)
     else:
         met = vectors(x_values, bits)
         products((weight, scales, format), starts, count, ahead, depth, met, values, places, plane)
@@ -206,6 +213,18 @@ def _multiply_block(weight, offsets, count, packed, group, depth, lanes, values)
         done += 1
 
 
+@njit
+def _multiply_unpacked(rows, places, count, packed, group, depth, lanes, values, next, bits):  # type: ignore[no-untyped-def]
+    """As :func:`_multiply_block`, while stored rows, at addresses ``next`` and of ``bits`` a weight, are fetched."""
+    at, out, done = group * depth * lanes, values.reshape(-1), 0
+    while done + WIDE_ROWS <= count:
+        _tile_of_unpacked(rows, places, done, packed, at, lanes, out, done * lanes, lanes, depth, next, bits)
+        done += WIDE_ROWS
+    while done < count:
+        _row_of_unpacked(rows, places, done, packed, at, lanes, out, done * lanes, lanes, depth, next, bits)
+        done += 1
+
+
 @njit(fastmath=True, error_model="numpy")
 def _finish_block(values, units, rows, mode, kind, gate, active, base, token, lanes, out):  # type: ignore[no-untyped-def]
     """Activate, multiply the two rows of a unit, and write ``out[token:token+lanes, base:base+units]``."""
@@ -239,7 +258,7 @@ def _by_packed(arguments, part, parts):  # type: ignore[no-untyped-def]
     block = max(8, min(64, _BLOCK_BYTES // (4 * depth * rows) // 8 * 8))
     low, high = part * units // parts, (part + 1) * units // parts
     offsets = np.empty(block * rows + MOST_ROWS, np.int64)
-    places = np.arange(block * rows + MOST_ROWS) * depth
+    places, following = np.arange(block * rows + MOST_ROWS) * depth, np.empty(block * rows, np.int64)
     unpacked = np.empty((block * rows + MOST_ROWS) * depth if bits != NATIVE else 0, np.float32)
     block_rows, block_at = (floats(weight, total), offsets) if bits == NATIVE else (unpacked, places)
     values = np.empty((block * rows, lanes), np.float32)
@@ -249,8 +268,16 @@ def _by_packed(arguments, part, parts):  # type: ignore[no-untyped-def]
             offsets[i] = unit(picked, min(base + i // rows, high - 1)) * stride + first + i % rows * depth
         if bits != NATIVE:
             unpack_rows((weight, scales, format), offsets, count * rows, depth, unpacked)
+            for i in range(count * rows):
+                ahead = unit(picked, min(base + count + i // rows, high - 1)) * stride + first + i % rows * depth
+                following[i] = weight + ahead * bits // 8
         for number in range(groups):
-            _multiply_block(block_rows, block_at, count * rows, packed, number, depth, lanes, values)
+            if bits == NATIVE:
+                _multiply_block(block_rows, block_at, count * rows, packed, number, depth, lanes, values)
+            else:
+                _multiply_unpacked(
+                    block_rows, block_at, count * rows, packed, number, depth, lanes, values, following, bits
+                )  # fmt: skip
             if bias_values.shape[0]:
                 for i in range(count * rows):
                     for lane in range(lanes):
@@ -258,6 +285,40 @@ def _by_packed(arguments, part, parts):  # type: ignore[no-untyped-def]
             _finish_block(
                 values, count, rows, mode, kind, gate_values, picked, base, number * lanes, lanes, results
             )  # fmt: skip
+
+
+@named_part()
+def _by_matrix_units(arguments, part, parts):  # type: ignore[no-untyped-def]
+    """As :func:`_by_vectors`, of all units, in order, times many tokens: ``x`` is of :func:`~cpu_amx.split`."""
+    (
+        weight, _, format, _, stride, first, rows, depth, units, _, bias, biases, gate, gates, mode, kind, x, tokens,
+        out,
+    ) = apart(arguments, _ARGUMENTS)  # fmt: skip
+    groups, block, steps = (tokens + TOKENS - 1) // TOKENS, cpu_amx.ROWS // rows, depth // cpu_amx.DEPTH
+    picked, bias_values = integers(NOTHING, 0), floats(bias, biases)
+    gate_values = floats(gate, tokens * gates).reshape(tokens if gate != NOTHING else 0, gates)
+    results = floats(out, tokens * units).reshape(tokens, units)
+    low, high, row_bytes = part * units // parts, (part + 1) * units // parts, 2 * stride // rows
+    values, small = np.empty((cpu_amx.ROWS, TOKENS), np.float32), np.empty((cpu_amx.ROWS, TOKENS), np.float32)
+    for number in range((high - low + block - 1) // block):
+        base = min(low + number * block, high - block)  # the last units may be computed twice
+        here, following = weight + 2 * (base * stride + first), min(base + block, high - block) * stride + first
+        for group in range(groups):
+            packed = x + group * steps * cpu_amx.PARTS * cpu_amx.DEPTH * TOKENS * 2
+            multiplied = together((
+                here, row_bytes, packed, steps, address_of(values), address_of(small), weight + 2 * following,
+            ))  # fmt: skip
+            in_parts(tiles_of(format), multiplied, 1)
+            if bias_values.shape[0]:
+                for i in range(block * rows):
+                    added = bias_values[(base * stride + first) // depth + i // rows * (stride // depth) + i % rows]
+                    for lane in range(TOKENS):
+                        values[i, lane] += added
+            _finish_block(
+                values, block, rows, mode, kind, gate_values, picked, base, group * TOKENS, TOKENS, results
+            )  # fmt: skip
+    hold(values)
+    hold(small)
 
 
 @njit("void(" + ", ".join(["int64"] * 20) + ")", cache=True)
@@ -275,17 +336,31 @@ def rows_product(  # type: ignore[no-untyped-def]
     if tokens == 0 or units == 0:
         return
     bits = bits_of(format)
-    if tokens <= (_FEW if bits == NATIVE else _FEW_OF_CODES):
+    in_order = active == NOTHING and (rows == 1 or stride == rows * depth)
+    fits = in_order and depth % cpu_amx.DEPTH == 0 and units // threads * rows >= cpu_amx.ROWS
+    by_matrix_units = fits and tiles_of(format) != 0 and tokens >= _SEVERAL
+    few = _FEW if bits == NATIVE else _FEW_OF_HALVES if bits == HALF else _FEW_OF_CODES
+    if tokens <= few and not by_matrix_units:
         arguments = together((
             weight, scales, format, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode,
             kind, x, tokens, out,
         ))  # fmt: skip
         in_parts(_by_vectors(), arguments, threads)
         return
-    met = np.empty(tokens * depth if bits != NATIVE else 0, np.float32)
-    if bits != NATIVE:
+    if by_matrix_units:
+        split = np.zeros((tokens + TOKENS - 1) // TOKENS * TOKENS * depth * cpu_amx.PARTS, np.int16)
+        in_parts(cpu_amx.split(), together((x, tokens, depth, address_of(split))), threads)
+        arguments = together((
+            weight, scales, format, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode,
+            kind, address_of(split), tokens, out,
+        ))  # fmt: skip
+        in_parts(_by_matrix_units(), arguments, threads)
+        hold(split)
+        return
+    met = np.empty(tokens * depth if bits < HALF else 0, np.float32)
+    if bits < HALF:
         in_parts(_meet(), together((x, tokens, depth, bits, address_of(met))), threads)
-    packed = pack(address_of(met) if bits != NATIVE else x, tokens, depth, TOKENS, depth, threads)
+    packed = pack(address_of(met) if bits < HALF else x, tokens, depth, TOKENS, depth, threads)
     arguments = together((
         weight, scales, format, total, stride, first, rows, depth, units, active, bias, biases, gate, gates, mode, kind,
         address_of(packed), tokens, out,

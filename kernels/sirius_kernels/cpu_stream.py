@@ -23,12 +23,13 @@ ADD_ROWS: Final = 8 if MANY_REGISTERS else 4  # that `add_rows` reads side by si
 ADD_COLUMNS: Final = 2 * _WIDE  # its step along a row: what a token's scale is loaded for serves two registers
 
 
-def make_dots(tokens: int) -> Callable[..., None]:
-    """A function for use in compiled code: :data:`DOT_ROWS` rows times ``tokens`` tokens, of flat fp32 arrays.
+def make_dots(tokens: int, kind: str = "float32") -> Callable[..., None]:
+    """A function for use in compiled code: :data:`DOT_ROWS` rows times ``tokens`` tokens, of flat arrays.
 
     ``dots(rows, at, first, x, token, depth, out, places, step)`` computes ``out[places[first + r] + (token + t) * step]
     = sum_k rows[at[first + r] + k] * x[(token + t) * depth + k]`` for those rows r and tokens t. ``at`` and ``places``
-    are ``int64`` arrays; as many rows after these, which must be there, are fetched meanwhile.
+    are ``int64`` arrays; as many rows after these, which must be there, are fetched meanwhile. All else is fp32, but
+    ``rows`` of a ``kind`` of 16 bits are ``int16``.
     """
 
     @intrinsic
@@ -55,7 +56,7 @@ def make_dots(tokens: int) -> Callable[..., None]:
                     emit.prefetch(move(stream, k))
                 values = [emit.load(move(vector, k)) for vector in vectors]
                 for stream, totals in zip(streams, sums, strict=False):
-                    weight = emit.load(move(stream, k))
+                    weight = emit.load_weights(kind, move(stream, k))
                     for value, total in zip(values, totals, strict=True):
                         builder.store(emit.fma(weight, value, builder.load(total)), total)
             for r, (stream, totals) in enumerate(zip(streams, sums, strict=False)):
@@ -64,7 +65,7 @@ def make_dots(tokens: int) -> Callable[..., None]:
                     result = move(place, builder.mul(n, step))
                     builder.store(emit.sum(builder.load(total)), result)
                     with emit.loop(whole, depth, 1) as k:
-                        product = builder.fmul(builder.load(move(stream, k)), builder.load(move(vector, k)))
+                        product = builder.fmul(emit.load_weight(kind, move(stream, k)), builder.load(move(vector, k)))
                         builder.store(builder.fadd(builder.load(result), product), result)
             return context.get_dummy_value()
 
@@ -73,39 +74,54 @@ def make_dots(tokens: int) -> Callable[..., None]:
     return dots  # type: ignore[no-any-return]
 
 
-@intrinsic
-def add_rows(typingctx, rows, at, first, column, columns, scales, scale_at, scale_step, tokens, out, out_at, out_step):  # type: ignore[no-untyped-def]
-    """Add :data:`ADD_ROWS` weight rows, scaled for every token, to the tokens' sums.
+def make_add(kind: str = "float32") -> Callable[..., None]:
+    """A function for use in compiled code: add :data:`ADD_ROWS` weight rows, scaled for every token, to tokens' sums.
 
+    ``add(rows, at, first, column, columns, scales, scale_at, scale_step, tokens, out, out_at, out_step)`` computes
     ``out[out_at + t * out_step + c] += sum_r scales[scale_at + r * scale_step + t] * rows[at[first + r] + column + c]``
     for those rows r, ``tokens`` t and ``columns`` c (a multiple of :data:`ADD_COLUMNS`), in elements of flat fp32
-    arrays. ``at`` is an ``int64`` array; as many rows after these are fetched meanwhile.
+    arrays; ``rows`` of a ``kind`` of 16 bits are ``int16``. ``at`` is an ``int64`` array; as many rows after these are
+    fetched meanwhile.
     """
-    index = types.intp
-    signature = types.void(rows, at, index, index, index, scales, index, index, index, out, index, index)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        rows, at, scales, out = (context.make_array(sig.args[i])(context, builder, args[i]).data for i in (0, 1, 5, 9))
-        _, _, first, column, columns, _, scale_at, scale_step, tokens, _, out_at, out_step = args
-        emit = Emitter(builder, _WIDE)
-        starts = [builder.load(emit.move(at, first, emit.number(r))) for r in range(2 * ADD_ROWS)]
-        streams = [emit.move(rows, start, column) for start in starts]
-        factors = [emit.move(scales, scale_at, builder.mul(scale_step, emit.number(r))) for r in range(ADD_ROWS)]
-        target = emit.move(out, out_at)
-        vectors = range(ADD_COLUMNS // _WIDE)
-        with emit.loop(emit.number(0), columns, ADD_COLUMNS) as c:
-            for stream in streams[ADD_ROWS:]:
-                for line in range(0, ADD_COLUMNS, _LINE):
-                    emit.prefetch(emit.move(stream, c, emit.number(line)))
-            weights = [[emit.load(emit.move(stream, c), v) for v in vectors] for stream in streams[:ADD_ROWS]]
-            with emit.loop(emit.number(0), tokens, 1) as t:
-                sums = emit.move(target, builder.mul(t, out_step), c)
-                totals = [emit.load(sums, v) for v in vectors]
-                for factor, row in zip(factors, weights, strict=True):
-                    scale = emit.broadcast(builder.load(emit.move(factor, t)))
-                    totals = [emit.fma(scale, weight, total) for weight, total in zip(row, totals, strict=True)]
-                for v, total in enumerate(totals):
-                    emit.store(total, sums, v)
-        return context.get_dummy_value()
+    @intrinsic
+    def add_rows(  # type: ignore[no-untyped-def]
+        typingctx, rows, at, first, column, columns, scales, scale_at, scale_step, tokens, out, out_at, out_step
+    ):
+        index = types.intp
+        signature = types.void(rows, at, index, index, index, scales, index, index, index, out, index, index)
 
-    return signature, codegen
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            rows, at, scales, out = (
+                context.make_array(sig.args[i])(context, builder, args[i]).data for i in (0, 1, 5, 9)
+            )
+            _, _, first, column, columns, _, scale_at, scale_step, tokens, _, out_at, out_step = args
+            emit = Emitter(builder, _WIDE)
+            starts = [builder.load(emit.move(at, first, emit.number(r))) for r in range(2 * ADD_ROWS)]
+            streams = [emit.move(rows, start, column) for start in starts]
+            factors = [emit.move(scales, scale_at, builder.mul(scale_step, emit.number(r))) for r in range(ADD_ROWS)]
+            target = emit.move(out, out_at)
+            vectors = range(ADD_COLUMNS // _WIDE)
+            with emit.loop(emit.number(0), columns, ADD_COLUMNS) as c:
+                for stream in streams[ADD_ROWS:]:
+                    for line in range(0, ADD_COLUMNS, _LINE):
+                        emit.prefetch(emit.move(stream, c, emit.number(line)))
+                weights = [
+                    [emit.load_weights(kind, emit.move(stream, c), v) for v in vectors] for stream in streams[:ADD_ROWS]
+                ]
+                with emit.loop(emit.number(0), tokens, 1) as t:
+                    sums = emit.move(target, builder.mul(t, out_step), c)
+                    totals = [emit.load(sums, v) for v in vectors]
+                    for factor, row in zip(factors, weights, strict=True):
+                        scale = emit.broadcast(builder.load(emit.move(factor, t)))
+                        totals = [emit.fma(scale, weight, total) for weight, total in zip(row, totals, strict=True)]
+                    for v, total in enumerate(totals):
+                        emit.store(total, sums, v)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return add_rows  # type: ignore[no-any-return]
+
+
+add_rows = make_add()

@@ -15,11 +15,15 @@ from sirius_kernels import cpu_jit
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A device that is there, with the dtype and the ops to use on it."""
+    """A device that is there, with the dtype and the ops to use on it.
+
+    Weights that are stored as one of ``kept`` stay so: the ops make ``dtype`` of them as they come from memory.
+    """
 
     device: torch.device
     dtype: torch.dtype
     ops: Ops
+    kept: tuple[torch.dtype, ...] = ()
 
     def describe(self) -> dict[str, str]:
         """Each op's implementation and why, for people."""
@@ -29,14 +33,14 @@ class Placement:
 def place(device: str, dtype: str, threads: int | None) -> Placement:
     """Find ``device`` ("auto", "cpu", "cuda", "cuda:1") and make its ops ready to run.
 
-    ``dtype`` "auto" is float32 on a CPU (half precision is no faster without AMX) and bfloat16 elsewhere. Raises
-    ``EnvironmentProblem`` for a device that is not there.
+    ``dtype`` "auto" is bfloat16 on a GPU. On a CPU it is float32 for all that is computed, while weights of 16 bits
+    stay as they are. Raises ``EnvironmentProblem`` for a device that is not there.
     """
     where = _device(device)
     kind = getattr(torch, dtype) if dtype != "auto" else torch.float32 if where.type == "cpu" else torch.bfloat16
     ops = choose_ops(str(where), kind)
     _set_threads(ops, threads or _processors())
-    return Placement(where, kind, ops)
+    return Placement(where, kind, ops, cpu_jit.halves() if dtype == "auto" and ops.impl == "numba" else ())
 
 
 def _device(name: str) -> torch.device:

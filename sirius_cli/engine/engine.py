@@ -32,7 +32,7 @@ from sirius_cli.engine.sampling import token_probabilities
 from sirius_cli.engine.scoring import Score, score_behind
 from sirius_cli.engine.text import Text
 from sirius_cli.engine.tokens import Tokens
-from sirius_cli.engine.weights import load_weights
+from sirius_cli.engine.weights import load_weights, stored_dtype
 from sirius_cli.errors import UsageError
 
 Events = Generator[StepEvent, None, None]
@@ -49,11 +49,16 @@ def _loaded(name: str, placement: Placement, model: Decoder, start: float) -> Lo
     return Loaded(
         model=name,
         device=str(placement.device),
-        dtype=str(placement.dtype).removeprefix("torch."),
+        dtype=_words(placement.dtype, model.weights.embedding.dtype),
         parameters=parameter_counts(model.config).total,
         seconds=perf_counter() - start,
         ops=placement.describe(),
     )
+
+
+def _words(computed: torch.dtype, stored: torch.dtype) -> str:
+    names = [str(dtype).removeprefix("torch.") for dtype in (computed, stored)]
+    return names[0] if computed is stored else f"{names[0]}, weights {names[1]}"
 
 
 class Engine(Loops):
@@ -111,8 +116,10 @@ class Engine(Loops):
         placement = place(device, dtype, threads)
         config = read_config(folder)
         keeps_of(profile.draft, len(config.layers))
-        expect_memory(parameter_counts(config), profile.draft, placement)
-        weights = load_weights(folder, config, dtype=placement.dtype, device=placement.device)
+        stored = stored_dtype(folder, config) if placement.kept else None
+        matrices = stored if stored in placement.kept else placement.dtype
+        expect_memory(parameter_counts(config), profile.draft, matrices.itemsize, placement.device)
+        weights = load_weights(folder, config, dtype=placement.dtype, matrices=matrices, device=placement.device)
         model = Decoder(config, weights, placement.ops)
         drafters = Drafters(model, copies)
         drafters.of(profile.draft)

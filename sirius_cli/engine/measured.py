@@ -41,12 +41,12 @@ class Measured:
     @property
     def draft_sizes(self) -> WeightSizes:
         """Of weights as drafts of the present profile read them."""
-        return sizes_of(self.profile.draft, self._placement.dtype.itemsize)
+        return sizes_of(self.profile.draft, self.model.itemsize)
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of weights that a dense step reads."""
-        return self.counts.read * self._placement.dtype.itemsize
+        return self.counts.read * self.model.itemsize
 
     @property
     def draft_cost(self) -> StepCost | None:

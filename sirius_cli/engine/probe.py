@@ -42,7 +42,6 @@ class Probe:
     ) -> None:
         device = model.weights.head.device
         self._model, self._drafters, self._counts, self.depth = model, drafters, counts, depth
-        self._itemsize = dtype.itemsize
         self._cache = KVCache(model.config, 1, depth + room, dtype=dtype, device=device)
         generator = torch.Generator().manual_seed(seed)
         self._ids = torch.randint(model.weights.embedding.shape[0], (depth + room,), generator=generator).tolist()
@@ -65,7 +64,8 @@ class Probe:
 
     def drafts(self, spec: DraftSpec) -> DraftPolicy:
         """The policy of ``spec``, not native dense, with its neurons selected for this text."""
-        model, sizes = self._model, sizes_of(spec, self._itemsize)
+        model = self._model
+        sizes = sizes_of(spec, model.itemsize)
         policy = make_policy(spec, self._statistic, model.config.intermediate_size, 1, self._counts, sizes, model.ops)
         if policy is None:
             raise ValueError("a dense step is no draft")

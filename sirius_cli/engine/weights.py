@@ -18,13 +18,29 @@ from sirius_cli.errors import EnvironmentProblem
 from sirius_kernels.block.weights import MlpWeights, Norm
 
 _CACHE_LINE = 64
+_KINDS = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _NO_PARAMETERS = ("rotary_emb.inv_freq",)
 
 
+def stored_dtype(folder: Path, config: DecoderConfig) -> torch.dtype | None:
+    """What all matrices in the safetensors of ``folder`` are stored as; None where they are of several kinds."""
+    checkpoint = Checkpoint.open(folder)
+    matrices = (name for name, shape in tensor_shapes(config).items() if len(shape) > 1)
+    kinds = {checkpoint.dtypes.get(name, "") for name in matrices}
+    return _KINDS.get(kinds.pop()) if len(kinds) == 1 else None
+
+
 def load_weights(
-    folder: Path, config: DecoderConfig, *, dtype: torch.dtype, device: torch.device | str = "cpu"
+    folder: Path,
+    config: DecoderConfig,
+    *,
+    dtype: torch.dtype,
+    matrices: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
 ) -> DecoderWeights:
-    """Load the safetensors of ``folder`` as ``dtype``. Needs memory for the result and one tensor more.
+    """Load the safetensors of ``folder`` as ``dtype``, ``matrices`` as another, if it is given.
+
+    Needs memory for the result and one tensor more.
 
     Raises ``ModelError`` for weights that are missing, damaged or not those of ``config``, ``EnvironmentProblem``
     when memory runs out.
@@ -32,7 +48,7 @@ def load_weights(
     checkpoint = Checkpoint.open(folder)
     tied = (config.names.head,) if config.tied_head else ()
     check_tensors(checkpoint, tensor_shapes(config), _NO_PARAMETERS + tied)
-    return _Loader(checkpoint, config, dtype, torch.device(device)).load()
+    return _Loader(checkpoint, config, dtype, matrices or dtype, torch.device(device)).load()
 
 
 def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
@@ -51,17 +67,25 @@ def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -
 
 
 class _Loader:
-    def __init__(self, checkpoint: Checkpoint, config: DecoderConfig, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        config: DecoderConfig,
+        dtype: torch.dtype,
+        matrices: torch.dtype,
+        device: torch.device,
+    ) -> None:
         self._checkpoint = checkpoint
         self._config = config
         self._dtype = dtype
+        self._matrices = matrices
         self._device = device
 
     def load(self) -> DecoderWeights:
         config, names = self._config, self._config.names
         with self._checkpoint.reader() as read:
-            embedding = self._copy(read(names.embedding))
-            head = embedding if config.tied_head else self._copy(read(names.head))
+            embedding = self._matrix(read(names.embedding))
+            head = embedding if config.tied_head else self._matrix(read(names.head))
             positions = None if names.positions is None else self._copy(read(names.positions))
             final_norm = self._norm(read, names.final_norm)
         layers = tuple(self._layer(index) for index in range(len(config.layers)))
@@ -80,7 +104,7 @@ class _Loader:
                 qkv=self._qkv(read, "weight", (self._config.hidden_size,)),
                 qkv_bias=self._qkv(read, "bias", ()) if self._config.qkv_bias else None,
                 qk_norm=self._qk_norm(read),
-                out=self._copy(read(f"{names.out}.weight")),
+                out=self._matrix(read(f"{names.out}.weight")),
                 out_bias=self._copy(read(f"{names.out}.bias")) if self._config.out_bias else None,
                 attention_post_norm=self._norm(read, names.attention_post_norm),
                 mlp_norm=self._norm(read, names.mlp_norm),
@@ -91,7 +115,7 @@ class _Loader:
     def _qkv(self, read: ReadTensor, part: str, columns: tuple[int, ...]) -> torch.Tensor:
         config = self._config
         rows = (config.heads + 2 * config.kv_heads) * config.head_dim
-        stacked = allocate((rows, *columns), self._dtype, self._device)
+        stacked = allocate((rows, *columns), self._matrices if columns else self._dtype, self._device)
         self._stack(stacked, read, config.names.qkv, part)
         self._interleave_(stacked[: (config.heads + config.kv_heads) * config.head_dim])
         return stacked
@@ -115,9 +139,9 @@ class _Loader:
     def _mlp(self, read: ReadTensor) -> MlpWeights:
         config, names = self._config, self._config.names
         projections, neurons, width = 2 if config.gated else 1, config.intermediate_size, config.hidden_size
-        gate_up = allocate((neurons, projections, width), self._dtype, self._device)
+        gate_up = allocate((neurons, projections, width), self._matrices, self._device)
         self._stack(gate_up.transpose(0, 1), read, names.gate_up, "weight")
-        down_t = allocate((neurons, width), self._dtype, self._device)
+        down_t = allocate((neurons, width), self._matrices, self._device)
         down_t.copy_(read(f"{names.down}.weight").t())
         if not config.mlp_bias:
             return MlpWeights(gate_up, None, down_t, None, config.activation)
@@ -141,6 +165,9 @@ class _Loader:
         weight = self._small(read(f"{name}.weight")) + config.norm_offset if config.norm_affine else None
         bias = self._small(read(f"{name}.bias")) if config.norm_affine and config.norm == "layer" else None
         return Norm(weight, bias, config.norm_eps, centred=config.norm == "layer")
+
+    def _matrix(self, tensor: torch.Tensor) -> torch.Tensor:
+        return allocate(tuple(tensor.shape), self._matrices, self._device).copy_(tensor)
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
         return allocate(tuple(tensor.shape), self._dtype, self._device).copy_(tensor)

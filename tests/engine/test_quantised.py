@@ -14,7 +14,6 @@ from sirius_cli.core.profile import CorrectionSpec, DraftSpec, Profile
 from sirius_cli.core.request import GenerationRequest
 from sirius_cli.engine import memory
 from sirius_cli.engine.backend import Ops, torch_ops
-from sirius_cli.engine.device import Placement
 from sirius_cli.engine.drafts import quantised
 from sirius_cli.engine.drafts.copy_files import read_copy, write_copy
 from sirius_cli.engine.drafts.inputs import inputs_on
@@ -195,20 +194,22 @@ def test_the_group_that_is_offered_fits_every_matrix(engine):
     assert refused.value.hint == "give --draft-group 64"
 
 
+CPU = torch.device("cpu")
+
+
 def test_too_little_memory_is_told_with_figures(engine, monkeypatch):
-    placement = Placement(torch.device("cpu"), torch.float32, torch_ops())
     counts = replace(engine.counts, total=1_500_000_000)
     counts = replace(counts, head=counts.head + 1_400_000_000 - counts.matrices)
     monkeypatch.setattr(quantised, "free_bytes", lambda device: 6_500_000_000)
-    expect_memory(counts, DraftSpec(), placement)
+    expect_memory(counts, DraftSpec(), 4, CPU)
     with pytest.raises(EnvironmentProblem, match=r"6\.0 GB and 0\.8 GB for the int4 copy of memory") as refused:
-        expect_memory(counts, DraftSpec(precision="int4"), placement)
+        expect_memory(counts, DraftSpec(precision="int4"), 4, CPU)
     assert refused.value.hint.endswith("or do without a copy: --draft-precision native, or --profile sirius")
     monkeypatch.setattr(quantised, "free_bytes", lambda device: 5_000_000_000)
     with pytest.raises(EnvironmentProblem) as refused:
-        expect_memory(counts, DraftSpec(precision="int4"), placement)
+        expect_memory(counts, DraftSpec(precision="int4"), 4, CPU)
     assert refused.value.hint.endswith("use a smaller model or dtype")
-    assert memory.free_bytes(placement.device) > 0
+    assert memory.free_bytes(CPU) > 0
 
 
 def test_a_copy_that_memory_has_no_room_for_is_not_begun(engine, monkeypatch):

@@ -22,6 +22,7 @@ from sirius_kernels.testing import assert_close
 
 TOKENS = st.sampled_from([1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 33, 47, MANY_TOKENS, 70])
 SIZES = st.sampled_from([1, 2, 3, 15, 16, 17, 31, 48, 63, 65, 131])
+KINDS = st.sampled_from([torch.float32, torch.bfloat16, torch.float16])  # of weights
 ACTIVATIONS = st.sampled_from(["silu", "gelu_tanh", "gelu", "relu"])
 fuzz = settings(max_examples=60, deadline=None)
 
@@ -31,10 +32,13 @@ def generator(seed: int) -> torch.Generator:
 
 
 @fuzz
-@given(tokens=TOKENS, depth=SIZES, outputs=SIZES, biased=st.booleans(), blas=st.booleans(), seed=st.integers(0, 99))
-def test_linear(tokens, depth, outputs, biased, blas, seed):
+@given(
+    tokens=TOKENS, depth=SIZES, outputs=SIZES, biased=st.booleans(), blas=st.booleans(), kind=KINDS,
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_linear(tokens, depth, outputs, biased, blas, kind, seed):
     g = generator(seed)
-    x, weight = torch.randn(tokens, depth, generator=g), torch.randn(outputs, depth, generator=g)
+    x, weight = torch.randn(tokens, depth, generator=g), torch.randn(outputs, depth, generator=g).to(kind)
     bias = torch.randn(outputs, generator=g) if biased else None
     with many_tokens_by(blas):
         result = linear(x, weight, bias, impl="numba")
@@ -51,13 +55,13 @@ def many_tokens_by(blas: bool) -> Iterator[None]:
 
 @st.composite
 def mlps(draw):
-    tokens, width, neurons = draw(TOKENS), draw(SIZES), draw(SIZES)
+    tokens, width, neurons, stored = draw(TOKENS), draw(SIZES), draw(SIZES), draw(KINDS)
     projections, kind, seed = draw(st.sampled_from([1, 2])), draw(ACTIVATIONS), draw(st.integers(0, 99))
     g = generator(seed)
     x = torch.randn(tokens, width, generator=g)
-    gate_up = torch.randn(neurons, projections, width, generator=g)
+    gate_up = torch.randn(neurons, projections, width, generator=g).to(stored)
     bias = torch.randn(neurons, projections, generator=g) if draw(st.booleans()) else None
-    down_t = torch.randn(neurons, width, generator=g)
+    down_t = torch.randn(neurons, width, generator=g).to(stored)
     down_bias = torch.randn(width, generator=g) if draw(st.booleans()) else None
     count = draw(st.sampled_from(sorted({0, 1, min(15, neurons), min(16, neurons), neurons // 2, neurons})))
     active = torch.randperm(neurons, generator=g)[:count].sort().values.to(torch.int32)
@@ -96,6 +100,40 @@ def test_mlp_gate_then_up(case):
             rms=1e-5,
             floor=1.0,
         )
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("tokens", [1, 2, 7, 12, 13, 32])
+def test_weights_of_16_bits_give_what_the_same_in_32_give(tokens, kind):
+    """To the bit where sums are made in the same order."""
+    g = generator(5)
+    x, weight = torch.randn(tokens, 192, generator=g), torch.randn(70, 192, generator=g).to(kind)
+    got = linear(x, weight, impl="numba")
+    assert_close(got, linear(x, weight.float(), impl="numba"), worst=1e-5, rms=1e-6)
+    if tokens < 6:
+        assert torch.equal(got, linear(x, weight.float(), impl="numba"))
+
+
+def test_matrix_units_lose_no_more_than_fp32():
+    """Where there are none, the same products go to vectors."""
+    g = generator(6)
+    for tokens, neurons, width in [(6, 64, 64), (13, 67, 192), (16, 300, 576), (33, 96, 1536)]:
+        x = torch.randn(tokens, width, generator=g) * torch.randn(tokens, 1, generator=g).exp()
+        gate_up = torch.randn(neurons, 2, width, generator=g).bfloat16()
+        bias, gate = torch.randn(neurons, 2, generator=g), torch.randn(tokens, neurons, generator=g)
+
+        def products(dtype, impl, x=x, gate_up=gate_up, bias=bias, gate=gate):
+            weight, computed = gate_up.to(dtype), torch.promote_types(dtype, x.dtype)
+            wide, added, factors = x.to(computed), bias.to(computed), gate.to(computed)
+            yield linear(wide, weight.flatten(0, 1), added.flatten(), impl=impl)
+            yield mlp_hidden(wide, weight, added, activation="silu", impl=impl)
+            yield mlp_gate(wide, weight, added, activation="gelu_tanh", impl=impl)
+            yield mlp_up(wide, factors, weight, added, impl=impl)
+
+        ways = (torch.float64, "torch"), (torch.bfloat16, "numba"), (torch.float32, "numba")
+        for exact, kept, widened in zip(*(products(*way) for way in ways), strict=True):
+            errors = [(one.double() - exact).abs().max() for one in (kept, widened)]
+            assert errors[0] <= 1.5 * errors[1] + 1e-6 * exact.abs().max()
 
 
 @pytest.mark.parametrize("impl", ["torch", "numba"])
@@ -215,6 +253,7 @@ def test_normalise(tokens, width, centred, weighted, biased, seed):
     [
         (lambda: linear(torch.ones(2, 3), torch.ones(4, 5), impl="numba"), r"x has shape \(2, 3\)"),
         (lambda: linear(torch.ones(2, 5).half(), torch.ones(4, 5), impl="numba"), "x is torch.float16"),
+        (lambda: linear(torch.ones(2, 5).bfloat16(), torch.ones(4, 5).half(), impl="numba"), "x is torch.bfloat16"),
         (lambda: mlp_hidden(torch.ones(1, 4), torch.ones(6, 3, 4), activation="silu", impl="numba"), "3 projections"),
         (lambda: mlp_down(torch.ones(1, 5), torch.ones(6, 4), impl="numba"), r"hidden has shape \(1, 5\)"),
         (lambda: mlp_down(torch.ones(1, 4), torch.ones(6, 4).t(), impl="torch"), "strides"),

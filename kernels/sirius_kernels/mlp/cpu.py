@@ -10,7 +10,7 @@ from sirius_kernels.contracts import Activation
 from sirius_kernels.cpu_blas import blas_threads, left_to_blas
 from sirius_kernels.cpu_memory import address, address_of, floats, hold, integers, threads
 from sirius_kernels.cpu_parts import apart, in_parts, named_part, together
-from sirius_kernels.cpu_quant import NATIVE, bits_of, in_logical_order, stored, unpack_rows
+from sirius_kernels.cpu_quant import HALF, NATIVE, add_block, bits_of, in_logical_order, stored, unpack_rows
 from sirius_kernels.cpu_quant import add_rows as add_quant_rows
 from sirius_kernels.cpu_rows import ACTIVATE, ACTIVATIONS, SCALE, pack, rows_product, unit
 from sirius_kernels.cpu_stream import ADD_COLUMNS, ADD_ROWS, add_rows
@@ -19,6 +19,7 @@ from sirius_kernels.mlp import reference
 from sirius_kernels.quant.matrix import QuantMatrix, Weight
 
 _F = np.float32
+_ADDRESS, _NUMBER = 8, 4  # bytes
 _DEPTH_BLOCK = 256  # neurons whose weights serve every group of tokens, from the L2 cache, before the next come
 _UNPACKED_ROWS = 64  # rows of codes that are fp32 at a time, in the L2 cache
 _SUMS = 4096  # of a group of tokens that a block of columns may have: what the L1 cache holds beside the weights
@@ -131,10 +132,11 @@ def _add_range(store, neurons, at, top, bottom, scales, out):  # type: ignore[no
     columns = min(_SUMS // together // ADD_COLUMNS * ADD_COLUMNS, width)
     step = columns + ADD_COLUMNS  # not a power of two, so that tokens do not compete for places in the cache
     sums = np.empty(together * step, np.float32)
-    codes = bits_of(store[2]) != NATIVE
+    bits = bits_of(store[2])
+    codes = bits < HALF
     most = _UNPACKED_ROWS if codes else _DEPTH_BLOCK
     unpacked, places = np.empty(most * width if codes else 0, np.float32), np.empty(len(at) if codes else 0, np.int64)
-    rows, row_at = (unpacked, places) if codes else (floats(store[0], neurons * width), at)
+    rows, row_at = (unpacked, places) if codes else (floats(store[0], neurons * width if bits == NATIVE else 0), at)
     for base in range(top, bottom, most):
         depth = min(most, bottom - base)
         if codes:
@@ -145,10 +147,23 @@ def _add_range(store, neurons, at, top, bottom, scales, out):  # type: ignore[no
             right = min(width, left + columns)
             for group in range(groups):
                 first, count = group * lanes, min(lanes, tokens - group * lanes)
-                _add_block(rows, row_at, base, depth, left, right, factors, first * picked, lanes, count, sums, step)
+                if bits == HALF:
+                    sums[: count * step] = _F(0.0)
+                    factor = address_of(factors) + (first * picked + base * lanes) * _NUMBER
+                    add_block(
+                        store, address_of(at) + base * _ADDRESS, depth, left, right - left, factor, lanes, count,
+                        address_of(sums), step,
+                    )  # fmt: skip
+                else:
+                    _add_block(
+                        rows, row_at, base, depth, left, right, factors, first * picked, lanes, count, sums, step
+                    )  # fmt: skip
                 for token in range(count):
                     for k in range(right - left):
                         out[first + token, left + k] += sums[token * step + k]
+    hold(factors)
+    hold(sums)
+    hold(at)
 
 
 @named_part(error_model="numpy")

@@ -88,6 +88,8 @@ class ByOutput:
         return self.rows.nbytes
 
 
+HALVES: Final = (torch.bfloat16, torch.float16)
+"""Dtypes of weights that fp32 activations may meet on a CPU: every number of theirs is one of fp32."""
 Weight = torch.Tensor | QuantMatrix
 """What ops take for weights."""
 Down = Weight | ByOutput
@@ -96,16 +98,20 @@ Down = Weight | ByOutput
 
 def plain(weight: Weight, dtype: torch.dtype) -> torch.Tensor:
     """``weight`` as a tensor, for references."""
-    return weight.dequantised(dtype) if isinstance(weight, QuantMatrix) else weight
+    return weight.dequantised(dtype) if isinstance(weight, QuantMatrix) else weight.to(dtype)
 
 
 def expect_weight(name: str, weight: Weight, x: torch.Tensor, x_name: str = "x") -> None:
-    """Refuse ``weight`` unless its rows lie one after another, and ``x`` unless it is of its dtype (codes: any)."""
+    """Refuse ``weight`` unless its rows lie one after another, and ``x`` unless it is of its dtype.
+
+    Beside codes any will do, beside :data:`HALVES` fp32.
+    """
     if isinstance(weight, QuantMatrix):
         expect_contiguous(f"{name}.codes", weight.codes)
         expect_contiguous(f"{name}.scales", weight.scales)
     else:
-        expect_dtype(x_name, x, weight.dtype)
+        if x.dtype is not torch.float32 or weight.dtype not in HALVES or x.device.type != "cpu":
+            expect_dtype(x_name, x, weight.dtype)
         expect_contiguous(name, weight)
 
 

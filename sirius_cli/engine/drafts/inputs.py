@@ -20,9 +20,9 @@ def inputs_on(model: Decoder, text: Sequence[int]) -> Iterator[Inputs]:
     ``gate_up[T, D]`` and ``down_t[T, F]`` of every layer, then ``head[T, D]``. What lies behind a layer is computed
     when it is asked for, so that only one layer's are in memory.
     """
-    embedding = model.weights.embedding
-    cache = KVCache(model.config, 1, len(text), dtype=embedding.dtype, device=embedding.device)
-    tokens, start = (torch.tensor(ids, device=embedding.device) for ids in ([list(text)], [0]))
+    device = model.weights.embedding.device
+    cache = KVCache(model.config, 1, len(text), dtype=model.dtype, device=device)
+    tokens, start = (torch.tensor(ids, device=device) for ids in ([list(text)], [0]))
     taken = _Taken()
     passing = model.passing(tokens, start, cache, mlp=taken.run_mlp, watch=taken.watch)
     for _layer in model.config.layers:

@@ -9,7 +9,6 @@ import torch
 
 from sirius_cli.core.profile import MATRICES as PROFILE_NAMES
 from sirius_cli.core.profile import DraftSpec
-from sirius_cli.engine.device import Placement
 from sirius_cli.engine.drafts.policy import WeightSizes
 from sirius_cli.engine.memory import free_bytes
 from sirius_cli.engine.models.counts import ParameterCounts
@@ -112,14 +111,17 @@ def stored_bytes(weights: DecoderWeights, found: CopyFormat) -> int:
     return int(each[0] + sum(each[1:]) * len(weights.layers))
 
 
-def expect_memory(counts: ParameterCounts, spec: DraftSpec, placement: Placement) -> None:
-    """Raise ``EnvironmentProblem`` unless a model fits ``placement``, with the copy that drafts of ``spec`` read."""
-    native, found = counts.total * placement.dtype.itemsize, format_of(spec)
+def expect_memory(counts: ParameterCounts, spec: DraftSpec, itemsize: int, device: torch.device) -> None:
+    """Raise ``EnvironmentProblem`` unless a model of ``itemsize`` bytes a weight fits ``device``.
+
+    With the copy that drafts of ``spec`` read.
+    """
+    native, found = counts.total * itemsize, format_of(spec)
     copy = 0 if found is None else copy_bytes(found, counts)
-    if native + copy > (free := free_bytes(placement.device)):
+    if native + copy > (free := free_bytes(device)):
         parts = f"{native / 1e9:.1f} GB" + (f" and {copy / 1e9:.1f} GB for the {spec.precision} copy" if copy else "")
         raise EnvironmentProblem(
-            f"the weights need {parts} of memory on {placement.device}, of which {free / 1e9:.1f} GB are free",
+            f"the weights need {parts} of memory on {device}, of which {free / 1e9:.1f} GB are free",
             f"close other programs, or {'use a smaller model or dtype' if native > free else WITHOUT_COPY}",
         )
 

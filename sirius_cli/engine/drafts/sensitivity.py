@@ -58,7 +58,7 @@ def sensitivities(
         keeps: the fractions at which errors are measured.
     """
     device, rows, length = model.weights.embedding.device, range(len(texts)), len(texts[0])
-    cache = KVCache(model.config, len(texts), length, dtype=model.weights.embedding.dtype, device=device)
+    cache = KVCache(model.config, len(texts), length, dtype=model.dtype, device=device)
     scores = _scores(model, cache, [text[: length - behind] for text in texts])
     last, starts = [text[length - behind :] for text in texts], [length - behind] * len(texts)
     errors = _Errors(scores, (keep, *keeps))

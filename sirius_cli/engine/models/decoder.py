@@ -47,7 +47,7 @@ class _Pass:
 
 
 class Decoder:
-    """A model ready to run. Holds no state of a text: that is the cache's."""
+    """A model ready to run. Holds no state of a text: that is the cache's. ``dtype`` is that of activations."""
 
     def __init__(self, config: DecoderConfig, weights: DecoderWeights, ops: Ops) -> None:
         self.config = config
@@ -55,8 +55,15 @@ class Decoder:
         self.ops = ops
         self._blocks = [self._halves(*layer) for layer in zip(config.layers, weights.layers, strict=True)]
         self._ropes = [Rope(spec, weights.embedding.device) for spec in config.ropes]
+        # The compiled CPU kernels compute in fp32, whatever weights are stored as.
+        self.dtype = torch.float32 if ops.impl == "numba" else weights.embedding.dtype
         # Gemma was trained with its multiplier rounded to the model's dtype.
-        self._embedding_multiplier = torch.tensor(config.embedding_multiplier, dtype=weights.embedding.dtype).item()
+        self._embedding_multiplier = torch.tensor(config.embedding_multiplier, dtype=self.dtype).item()
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a weight of its matrices."""
+        return self.weights.embedding.dtype.itemsize
 
     @cached_property
     def down_norms(self) -> torch.Tensor:
@@ -126,7 +133,7 @@ class Decoder:
         return logits if cap is None else torch.tanh(logits / cap) * cap
 
     def _embed(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        x = functional.embedding(tokens, self.weights.embedding)
+        x = functional.embedding(tokens, self.weights.embedding).to(self.dtype)
         if self.config.embedding_multiplier != 1.0:
             x = x * self._embedding_multiplier
         if self.weights.positions is not None and self.config.learned_positions is not None:
