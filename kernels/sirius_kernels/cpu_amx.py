@@ -5,9 +5,7 @@ which hold its 24 bits, so three products give what one of fp32 would. A unit do
 instruction, and the three leave a product bound by memory where vectors were bound by arithmetic.
 """
 
-import ctypes
 import functools
-import sys
 from typing import Any, Final
 
 from llvmlite import ir
@@ -15,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sirius_kernels.cpu_llvm import FEATURES, FLOAT, I8, I32, Emitter
+from sirius_kernels.cpu_llvm import FLOAT, I8, I32, Emitter
 from sirius_kernels.cpu_memory import floats
 from sirius_kernels.cpu_parts import apart, named_part, part
 
@@ -26,18 +24,6 @@ PARTS: Final = 3  # numbers of 8 bits of precision that hold one of 24
 _TILE: Final = 1024  # bytes
 _LINE: Final = 64
 _NUMBER: Final = 4
-_ARCH_PRCTL, _PERMISSION, _TILE_DATA = 158, 0x1023, 18  # Linux on x86-64: arch_prctl(ARCH_REQ_XCOMP_PERM, …)
-
-
-@functools.cache
-def available() -> bool:
-    """Whether there are such units, and the system lets this process use them."""
-    if not (FEATURES.get("amx-tile") and FEATURES.get("amx-bf16") and sys.platform == "linux"):
-        return False
-    try:
-        return bool(ctypes.CDLL(None).syscall(_ARCH_PRCTL, _PERMISSION, _TILE_DATA) == 0)
-    except (OSError, AttributeError):
-        return False
 
 
 def make_tiles() -> Any:

@@ -25,6 +25,13 @@ def halves() -> tuple[torch.dtype, ...]:
     return (torch.bfloat16, torch.float16) if WIDENS_FP16 else (torch.bfloat16,)
 
 
+def matrix_units() -> bool:
+    """Whether several tokens meet bfloat16 weights on matrix units."""
+    from sirius_kernels.cpu_llvm import multiplies_tiles
+
+    return multiplies_tiles()
+
+
 def load(cache_dir: Path, threads: int) -> None:
     """Import every CPU kernel, to run on ``threads`` threads.
 

@@ -4,8 +4,10 @@ Numba's vectoriser does not find register tiles, and gives up on loops that fetc
 there a kernel's inner loop is written down as instructions. Vectors have eight fp32 lanes.
 """
 
+import ctypes
 import functools
 import platform
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,10 +23,22 @@ MULTIPLIES_BYTES = bool(MANY_REGISTERS and FEATURES.get("avx512vl") and FEATURES
 """Whether one instruction multiplies bytes and adds up four products in each lane."""
 WIDENS_FP16 = platform.machine() not in ("x86_64", "AMD64") or bool(FEATURES.get("f16c"))
 """Whether there are instructions that make fp32 of fp16; of bfloat16, a shift does."""
+_ARCH_PRCTL, _PERMISSION, _TILE_DATA = 158, 0x1023, 18  # Linux on x86-64: arch_prctl(ARCH_REQ_XCOMP_PERM, …)
 KINDS = ("float32", "bfloat16", "float16")
 """What weights that are no codes are stored as."""
 FLOAT, I64, I32, I16, I8 = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
 _BYTES = I8.as_pointer()
+
+
+@functools.cache
+def multiplies_tiles() -> bool:
+    """Whether there are matrix units for bfloat16 (AMX), and the system lets this process use them."""
+    if not (FEATURES.get("amx-tile") and FEATURES.get("amx-bf16") and sys.platform == "linux"):
+        return False
+    try:
+        return bool(ctypes.CDLL(None).syscall(_ARCH_PRCTL, _PERMISSION, _TILE_DATA) == 0)
+    except (OSError, AttributeError):
+        return False
 
 
 class Emitter:

@@ -15,6 +15,7 @@ from sirius_kernels.quant.matrix import Down, Weight
 from sirius_kernels.select.op import select_rows
 
 OP_NAMES = ("normalise", "linear", "mlp", "select_rows", "attention")
+_ON_MATRIX_UNITS = ("linear", "mlp")
 REPLAYED_OP_NAMES = ("peaks",)
 """Of windows that a GPU replays alone."""
 
@@ -133,4 +134,7 @@ def describe(device: str, dtype: torch.dtype = torch.float32) -> dict[str, str]:
     """Name and reason of the implementation of each op, for people."""
     ops = choose_ops(device, dtype)
     names = OP_NAMES + (REPLAYED_OP_NAMES if ops.impl == "triton" else ())
-    return dict.fromkeys(names, f"{ops.impl} ({ops.reason})")
+    told = dict.fromkeys(names, f"{ops.impl} ({ops.reason})")
+    if ops.impl == "numba" and cpu_jit.matrix_units():
+        told |= dict.fromkeys(_ON_MATRIX_UNITS, f"{ops.impl} ({ops.reason}; matrix units take bfloat16 weights)")
+    return told

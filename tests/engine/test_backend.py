@@ -5,7 +5,8 @@ import sys
 import pytest
 import torch
 
-from sirius_cli.engine.backend import choose_ops
+from sirius_cli.engine.backend import choose_ops, describe
+from sirius_kernels import cpu_jit
 
 
 def test_a_cpu_runs_the_compiled_kernels_in_fp32_alone():
@@ -58,3 +59,11 @@ def test_amd_runs_torch_and_says_why(monkeypatch):
 def test_other_devices_run_torch():
     ops = choose_ops("mps", torch.float16)
     assert (ops.impl, ops.reason) == ("torch", "Triton's kernels do not run on mps")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_matrix_units_are_told_of_where_they_are(there, monkeypatch):
+    monkeypatch.setattr(cpu_jit, "matrix_units", lambda: there)
+    told = describe("cpu")
+    assert told["attention"] == "numba (compiled for this processor)"
+    assert ("matrix units" in told["linear"]) == ("matrix units" in told["mlp"]) == there
