@@ -25,7 +25,9 @@ WIDENS_FP16 = platform.machine() not in ("x86_64", "AMD64") or bool(FEATURES.get
 """Whether there are instructions that make fp32 of fp16; of bfloat16, a shift does."""
 _ARCH_PRCTL, _PERMISSION, _TILE_DATA = 158, 0x1023, 18  # Linux on x86-64: arch_prctl(ARCH_REQ_XCOMP_PERM, …)
 KINDS = ("float32", "bfloat16", "float16")
-"""What weights that are no codes are stored as."""
+"""What weights that are no codes are stored as. Compiled code names them by number: what is kept of it must not depend
+on objects that are made anew in every process."""
+FP32 = KINDS.index("float32")
 FLOAT, I64, I32, I16, I8 = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
 _BYTES = I8.as_pointer()
 

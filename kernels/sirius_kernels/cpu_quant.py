@@ -19,7 +19,7 @@ from sirius_kernels.cpu_amx import make_tiles
 from sirius_kernels.cpu_bytes import byte_vector, dots_of_bytes, step_of
 from sirius_kernels.cpu_codes import ORIGIN, SPAN, VECTORS, add_codes, dots_of_numbers, unpack_codes
 from sirius_kernels.cpu_halves import make_block, make_products, make_sums, make_unpack
-from sirius_kernels.cpu_llvm import LANES, MULTIPLIES_BYTES, multiplies_tiles
+from sirius_kernels.cpu_llvm import KINDS, LANES, MULTIPLIES_BYTES, multiplies_tiles
 from sirius_kernels.cpu_memory import NOTHING, address, address_of, floats, hold, long_integers
 from sirius_kernels.cpu_parts import apart, in_parts, part, together
 from sirius_kernels.cpu_stream import ADD_ROWS, DOT_ROWS
@@ -54,7 +54,7 @@ def _format(bits: Bits, group: int) -> tuple[int, object]:
 
 @functools.cache
 def _format_of_halves(kind: str) -> tuple[int, object]:
-    kernels = make_products(kind), make_sums(kind), make_unpack(kind), make_block(kind)
+    kernels = (make(KINDS.index(kind)) for make in (make_products, make_sums, make_unpack, make_block))
     tiles = (make_tiles(),) if kind == "bfloat16" and multiplies_tiles() else ()
     return _record(HALF, *kernels, *tiles)
 

@@ -11,12 +11,12 @@ import numpy as np
 from numba import njit
 
 from sirius_kernels import cpu_amx
-from sirius_kernels.cpu_llvm import MULTIPLIES_BYTES
+from sirius_kernels.cpu_llvm import FP32, MULTIPLIES_BYTES
 from sirius_kernels.cpu_math import gelu_tanh, silu
 from sirius_kernels.cpu_memory import NOTHING, address_of, floats, hold, integers
 from sirius_kernels.cpu_parts import apart, in_parts, named_part, together
 from sirius_kernels.cpu_quant import HALF, NATIVE, ROWS, as_met, bits_of, products, tiles_of, unpack_rows, vectors
-from sirius_kernels.cpu_stream import DOT_ROWS, make_dots
+from sirius_kernels.cpu_stream import DOT_ROWS, dots
 from sirius_kernels.cpu_tile import MOST_ROWS, TOKENS, WIDE_ROWS, make_tile, make_tile_of_unpacked
 
 # What happens to a unit's products before they are written.
@@ -34,7 +34,6 @@ _SEVERAL: Final = 6  # tokens for which matrix units are faster, where there are
 _FEW_OF_CODES: Final = 16 if MULTIPLIES_BYTES else 8
 _tile, _row = make_tile(WIDE_ROWS, TOKENS, prefetch=True), make_tile(1, TOKENS, prefetch=True)
 _tile_of_unpacked, _row_of_unpacked = make_tile_of_unpacked(WIDE_ROWS, TOKENS), make_tile_of_unpacked(1, TOKENS)
-_dots1, _dots2, _dots4 = make_dots(1), make_dots(2), make_dots(4)
 _F = np.float32
 _SQRT_HALF, _HALF, _ONE = _F(math.sqrt(0.5)), _F(0.5), _F(1.0)
 
@@ -73,13 +72,13 @@ def _products(weight, starts, count, x, out, places, step):  # type: ignore[no-u
     for first in range(0, count, DOT_ROWS):
         token = 0
         while token + 4 <= tokens:
-            _dots4(weight, starts, first, values, token, depth, out, places, step)
+            dots(FP32, 4, weight, starts, first, values, token, depth, out, places, step)
             token += 4
         if token + 2 <= tokens:
-            _dots2(weight, starts, first, values, token, depth, out, places, step)
+            dots(FP32, 2, weight, starts, first, values, token, depth, out, places, step)
             token += 2
         if token < tokens:
-            _dots1(weight, starts, first, values, token, depth, out, places, step)
+            dots(FP32, 1, weight, starts, first, values, token, depth, out, places, step)
 
 
 @njit

@@ -14,6 +14,8 @@ from sirius_cli.engine.drafts.quantised import CopyFormat
 from sirius_cli.engine.engine import Engine
 from sirius_cli.engine.models.families import read_config
 from sirius_cli.engine.weights import stored_dtype
+from sirius_kernels.cpu_halves import make_block, make_products, make_sums, make_unpack
+from sirius_kernels.cpu_llvm import KINDS
 
 REQUEST = GenerationRequest(prompt(12), max_new_tokens=40)
 NAMES = ("llama-biases", "gemma2", "qwen3", "opt", "phi3", "llama-blocks")
@@ -79,3 +81,11 @@ def test_too_little_memory_is_judged_by_what_is_stored(folder_of, monkeypatch):
     with pytest.raises(Exception, match="the weights need"):
         load(folder, "float32")
     assert json.loads((folder / "config.json").read_text())["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize("make", [make_products, make_sums, make_block, make_unpack])
+def test_kernels_of_a_kind_are_found_again_by_the_next_process(make):
+    """Numba looks for them by what they close over: objects made anew in every process would never be found."""
+    kernel = make(KINDS.index("bfloat16"))
+    held = [cell.cell_contents for cell in kernel._pyfunc.__closure__ or ()]
+    assert held == [KINDS.index("bfloat16")]

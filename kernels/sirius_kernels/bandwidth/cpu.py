@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from numba import njit
 
+from sirius_kernels.cpu_llvm import FP32
 from sirius_kernels.cpu_memory import address, address_of, floats, threads
 from sirius_kernels.cpu_parts import apart, in_parts, named_part, together
-from sirius_kernels.cpu_stream import DOT_ROWS, make_dots
+from sirius_kernels.cpu_stream import DOT_ROWS, dots
 
 _ROW = 4096  # numbers
-_dots = make_dots(1)
 
 
 def read_sum(data: torch.Tensor) -> float:
@@ -26,7 +26,7 @@ def _sum_of_share(arguments, part, parts):  # type: ignore[no-untyped-def]
     for at in range(low, high - together_read + 1, together_read):
         for row in range(2 * DOT_ROWS):
             rows[row] = min(at + row * _ROW, high - _ROW)
-        _dots(values, rows, 0, ones, 0, _ROW, found, places, 0)
+        dots(FP32, 1, values, rows, 0, ones, 0, _ROW, found, places, 0)
         total += found.sum()
     for k in range(high - (high - low) % together_read, high):
         total += values[k]

@@ -8,6 +8,7 @@ from numba import njit
 
 from sirius_kernels.contracts import Activation
 from sirius_kernels.cpu_blas import blas_threads, left_to_blas
+from sirius_kernels.cpu_llvm import FP32
 from sirius_kernels.cpu_memory import address, address_of, floats, hold, integers, threads
 from sirius_kernels.cpu_parts import apart, in_parts, named_part, together
 from sirius_kernels.cpu_quant import HALF, NATIVE, add_block, bits_of, in_logical_order, stored, unpack_rows
@@ -116,7 +117,7 @@ def _add_block(rows, at, base, depth, low, high, scales, scale_at, lanes, tokens
     columns = (high - low) // ADD_COLUMNS * ADD_COLUMNS
     sums[: tokens * step] = _F(0.0)
     for j in range(base, base + depth, ADD_ROWS):
-        add_rows(rows, at, j, low, columns, scales, scale_at + j * lanes, lanes, tokens, sums, 0, step)
+        add_rows(FP32, rows, at, j, low, columns, scales, scale_at + j * lanes, lanes, tokens, sums, 0, step)
     for token in range(tokens if low + columns < high else 0):
         for j in range(base, base + depth):
             for k in range(columns, high - low):
